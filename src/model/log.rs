@@ -1,0 +1,139 @@
+use std::fmt;
+
+use super::{Id, Timestamp};
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
+impl Severity {
+    pub const ALL: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Error];
+
+    pub fn parse(text: &str) -> Option<Severity> {
+        Severity::ALL.into_iter().find(|severity| severity.as_str() == text)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+
+    /// 0, 1, 2: the order of [`Severity::ALL`], and what the database keeps.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of severities; never empty where it comes from a request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SeveritySet(u8);
+
+impl SeveritySet {
+    pub const ALL: SeveritySet = SeveritySet(0b111);
+
+    pub fn contains(self, severity: Severity) -> bool {
+        self.0 >> severity.index() & 1 == 1
+    }
+}
+
+impl FromIterator<Severity> for SeveritySet {
+    fn from_iter<I: IntoIterator<Item = Severity>>(severities: I) -> SeveritySet {
+        SeveritySet(severities.into_iter().fold(0, |set, severity| set | 1 << severity.index()))
+    }
+}
+
+/// An event of a system's log, as it came in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SystemEvent {
+    pub at: Timestamp,
+    pub severity: Severity,
+    pub service: Option<Id>,
+    pub message: String,
+    /// Events that carry the same `event_id` and time stamp are one; the first acknowledged stays.
+    pub event_id: Option<Id>,
+    /// A flat JSON object, as compact JSON text.
+    pub attributes: Option<String>,
+}
+
+/// Where an event stands in the log: by instant, ties by ingestion. Unique, and never changes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Position {
+    pub at: Timestamp,
+    /// Order of acknowledgement, from 1.
+    pub seq: i64,
+}
+
+/// An event as the log keeps it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredEvent {
+    pub position: Position,
+    pub severity: Severity,
+    pub service: Option<Id>,
+    pub message: String,
+    /// Compact JSON text of a flat object.
+    pub attributes: Option<String>,
+}
+
+/// Combined with AND. `from` is inclusive, `to` exclusive.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct LogFilter {
+    pub severities: SeveritySet,
+    pub service: Option<Id>,
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+}
+
+impl Default for LogFilter {
+    fn default() -> LogFilter {
+        LogFilter { severities: SeveritySet::ALL, service: None, from: None, to: None }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TimeOrder {
+    /// Ties by later ingestion first.
+    NewestFirst,
+    /// The exact reverse of newest first.
+    OldestFirst,
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// So many matching events are skipped. Any u64; past the end the page is empty.
+    Offset(u64),
+    /// Behind this position, in the page's order. The position itself need not exist (any more).
+    After(Position),
+}
+
+/// A page of the log in time order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogPage {
+    pub events: Vec<StoredEvent>,
+    /// How many events match the filter in all, wherever the page begins.
+    pub total: u64,
+    /// Whether more matching events follow the last of this page.
+    pub more: bool,
+}
+
+/// A page of the log in order of arrival.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ArrivalPage {
+    pub events: Vec<StoredEvent>,
+    /// How many events match the filter in all.
+    pub total: u64,
+    /// Go on behind this sequence number; everything up to it has been seen.
+    pub next_seq: i64,
+}

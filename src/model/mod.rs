@@ -1,0 +1,19 @@
+//! The vocabulary: plain values that are valid once made. No I/O, no clock, no SQL, no HTTP.
+
+mod access;
+mod day;
+mod id;
+mod log;
+mod time;
+mod usage;
+
+pub use access::{Principal, Scope, Scopes};
+pub use day::{DateRange, Day, Interval};
+pub use id::{ID_BYTES_MAX, Id};
+pub use log::{
+    ArrivalPage, LogFilter, LogPage, Position, Severity, SeveritySet, Start, StoredEvent, SystemEvent, TimeOrder,
+};
+pub use time::Timestamp;
+pub use usage::{
+    Change, Figures, Group, GroupBy, GroupPage, History, Period, Registration, Rejected, UsageEvent, UsageFilter,
+};

@@ -1,0 +1,108 @@
+//! The cells that a usage event counts in, and the keys of their rollups.
+//!
+//! A cell is a pair (team, service) in which either may be "any". An event of team t and service s counts in exactly
+//! four cells: (any, any), (t, any), (any, s), (t, s). "None" is a value like any other, so that the group of events
+//! without a team is a cell too. A filter therefore is always one cell.
+
+use crate::model::Day;
+
+/// Stands for every team, or every service.
+pub const ANY: u32 = 0;
+/// The team or service of an event that came without.
+pub const NONE: u32 = 1;
+/// The first id given to a name.
+pub const FIRST_NAME: u32 = 2;
+
+const SERVICE_BITS: u32 = 18;
+/// Ids that fit: 2^20 teams, 2^18 services, "any" and "none" among them.
+pub const TEAM_IDS_MAX: u32 = 1 << 20;
+pub const SERVICE_IDS_MAX: u32 = 1 << SERVICE_BITS;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Cell(u64);
+
+impl Cell {
+    pub const ALL: Cell = Cell(0);
+
+    pub fn new(team: u32, service: u32) -> Cell {
+        debug_assert!(team < TEAM_IDS_MAX && service < SERVICE_IDS_MAX);
+        Cell(u64::from(team) << SERVICE_BITS | u64::from(service))
+    }
+
+    /// The cells that an event of this team and service counts in; bit i of [`super::delta::Fact::cells`] is entry i.
+    pub fn touched(team: u32, service: u32) -> [Cell; 4] {
+        [Cell::ALL, Cell::new(team, ANY), Cell::new(ANY, service), Cell::new(team, service)]
+    }
+
+    /// The distinct cells that events of these (team, service) pairs count in, sorted.
+    pub fn touched_by(pairs: impl IntoIterator<Item = (u32, u32)>) -> Vec<Cell> {
+        let mut cells: Vec<Cell> = pairs.into_iter().flat_map(|(team, service)| Cell::touched(team, service)).collect();
+        cells.sort_unstable();
+        cells.dedup();
+        cells
+    }
+
+    pub fn team(self) -> u32 {
+        (self.0 >> SERVICE_BITS) as u32
+    }
+
+    pub fn service(self) -> u32 {
+        (self.0 & ((1 << SERVICE_BITS) - 1)) as u32
+    }
+
+    /// Whether an event of this team and service counts in the cell.
+    pub fn covers(self, team: u32, service: u32) -> bool {
+        (self.team() == ANY || self.team() == team) && (self.service() == ANY || self.service() == service)
+    }
+
+    /// The cell's key at a level, of the period that begins on `day`.
+    pub fn key(self, level: Level, day: Day) -> CellKey {
+        CellKey(self.0 << 24 | (level as u64) << 22 | u64::from(day.index()))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    Day = 0,
+    Month = 1,
+    Year = 2,
+}
+
+/// cell << 24 | level << 22 | first day: a cell's days lie together in order, then its months, then its years.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CellKey(u64);
+
+impl CellKey {
+    /// What the database keeps; never negative.
+    pub fn to_sql(self) -> i64 {
+        self.0 as i64
+    }
+
+    pub fn from_sql(key: i64) -> CellKey {
+        CellKey(key as u64)
+    }
+
+    pub fn cell(self) -> Cell {
+        Cell(self.0 >> 24)
+    }
+
+    pub fn day(self) -> Day {
+        Day::from_index((self.0 & 0x3f_ffff) as u32).expect("a key holds a day of the calendar")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_counts_in_four_cells_and_a_key_gives_back_its_parts() {
+        let cells = Cell::touched(5, NONE);
+        assert!(cells.iter().all(|cell| cell.covers(5, NONE)));
+        assert!(!cells[1].covers(6, NONE) && !cells[2].covers(5, 7));
+        let key = Cell::new(TEAM_IDS_MAX - 1, SERVICE_IDS_MAX - 1).key(Level::Year, Day::MAX);
+        assert_eq!((key.cell().team(), key.cell().service()), (TEAM_IDS_MAX - 1, SERVICE_IDS_MAX - 1));
+        assert_eq!(CellKey::from_sql(key.to_sql()), key);
+        assert!(key.to_sql() > 0 && key.day() == Day::MAX);
+    }
+}

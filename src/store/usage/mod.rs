@@ -1,0 +1,88 @@
+//! Usage: base facts, and the rollups that answer summaries from them.
+//!
+//! [`facts`] turns events into rows and a [`delta::Delta`]; [`rollup`] keeps distinct users and sessions per cell and
+//! period true to the deltas; [`figures`] and its neighbours read.
+
+pub mod delta;
+pub mod facts;
+pub mod figures;
+pub mod lattice;
+pub mod rollup;
+pub mod user;
+pub mod user_day;
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use self::delta::Delta;
+pub use self::facts::Bounds;
+use self::facts::Facts;
+pub use self::rollup::Overlay;
+use self::rollup::Rollups;
+use super::digest::DigestKey;
+use crate::error::Result;
+use crate::model::{History, Id, Registration, Rejected, Timestamp, UsageEvent};
+
+/// The writer's side of usage. Everything it does belongs to the transaction of the connection it is given; after a
+/// rollback it must be loaded anew.
+pub struct UsageWriter {
+    facts: Facts,
+    rollups: Rollups,
+    /// What the transaction under way has changed so far.
+    delta: Delta,
+}
+
+impl UsageWriter {
+    pub fn load(conn: &Connection, key: DigestKey, bounds: Bounds) -> Result<UsageWriter> {
+        Ok(UsageWriter {
+            facts: Facts::load(conn, key, bounds)?,
+            rollups: Rollups::load(conn)?,
+            delta: Delta::default(),
+        })
+    }
+
+    pub fn record(&mut self, conn: &Connection, events: &[UsageEvent]) -> Result<Vec<Rejected>> {
+        self.facts.record(conn, events, &mut self.delta)
+    }
+
+    pub fn register(
+        &mut self,
+        conn: &Connection,
+        registrations: &[Registration],
+        now: Timestamp,
+    ) -> Result<Vec<Rejected>> {
+        self.facts.register(conn, registrations, now, &mut self.delta)
+    }
+
+    /// False if there is no such user.
+    pub fn erase(&mut self, conn: &Connection, user_id: &Id, history: History) -> Result<bool> {
+        // The overlay must know what this very transaction has recorded before it can tell the user's days.
+        self.apply(conn)?;
+        let overlay = self.rollups.overlay();
+        let days = |ord| overlay.active_days(conn, ord);
+        self.facts.erase(conn, user_id, history, &days, &mut self.delta)
+    }
+
+    /// Ends the transaction's work: rollups are true to the base facts again. Returns whether any answer can change.
+    pub fn finish(&mut self, conn: &Connection) -> Result<bool> {
+        self.apply(conn)
+    }
+
+    pub fn overlay(&self) -> Arc<Overlay> {
+        self.rollups.overlay()
+    }
+
+    /// Whether there is work that an empty transaction would move on.
+    pub fn is_folding(&self) -> bool {
+        self.rollups.is_folding()
+    }
+
+    fn apply(&mut self, conn: &Connection) -> Result<bool> {
+        let mut delta = std::mem::take(&mut self.delta);
+        delta.net();
+        let changes = !delta.is_empty();
+        self.rollups.apply(conn, delta, self.facts.ord_end())?;
+        Ok(changes)
+    }
+}
