@@ -1,1 +1,5 @@
-//! (in the making)
+//! The only part that serves with hyper.
+
+mod settings;
+
+pub use settings::Settings;

@@ -1,7 +1,221 @@
-//! The only part that knows SQLite.
+//! The only part that knows SQLite. Its face towards facts is a handful of calls in the domain's words (`record`,
+//! `register`, `erase`, `append` on [`Store`]; `figures`, `series`, `groups`, `page`, `scan`, `check` and the revisions on
+//! [`Snapshot`]); control tables have their own and never join facts.
 
-pub mod digest;
+mod digest;
 mod failure;
-pub mod log;
-pub mod usage;
-pub mod varint;
+mod keys;
+mod log;
+mod open;
+mod queue;
+mod snapshot;
+mod stats;
+mod upgrade;
+mod usage;
+mod varint;
+mod view;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use self::digest::DigestKey;
+pub use self::keys::ApiKey;
+pub use self::open::{Durability, beside};
+use self::queue::Queue;
+use self::snapshot::ReaderPool;
+pub use self::snapshot::{Revision, Snapshot};
+pub use self::stats::{COMMIT_BUCKETS_S, StatsReading};
+use self::usage::Bounds;
+use self::view::Views;
+use self::writer::{ControlJob, Job, Reply, Writer};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::model::{History, Id, Registration, Rejected, SystemEvent, UsageEvent};
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub path: PathBuf,
+    pub durability: Durability,
+    /// Distinct teams taken, over the life of the database.
+    pub teams_max: u32,
+    /// Distinct services taken, of usage and of the log each.
+    pub services_max: u32,
+    /// Events that may wait for the writer; above it a request is answered 503.
+    pub queue_items_max: usize,
+}
+
+/// An open database. Cheap to clone; the last clone closes it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    database_id: Arc<str>,
+    key: DigestKey,
+    queue: Arc<Queue>,
+    views: Arc<Views>,
+    readers: ReaderPool,
+    stats: Arc<stats::Stats>,
+    failed: watch::Receiver<Option<String>>,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Dropped last: nobody else may open the file while we still write.
+    _lock: open::Lock,
+}
+
+impl Store {
+    /// Opens or makes the database and starts its writer. Errors with a message for the operator: `Conflict` if
+    /// another process holds it, `Internal` if the file is foreign, newer, damaged or cannot be written.
+    pub fn open(settings: &Settings, clock: Clock) -> Result<Store> {
+        let lock = open::Lock::take(&settings.path)?;
+        let conn = open::open_writer(&settings.path, settings.durability, clock.unix_micros())?;
+        let (database_id, key) = identity(&conn)?;
+        let bounds = Bounds { teams_max: settings.teams_max, services_max: settings.services_max };
+        let queue = Arc::new(Queue::new(settings.queue_items_max));
+        let stats = Arc::new(stats::Stats::default());
+        let (writer, views) = Writer::load(conn, key.clone(), bounds, clock, Arc::clone(&queue), Arc::clone(&stats))?;
+        let (failing, failed) = watch::channel(None);
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(failing));
+        let thread = thread.map_err(|e| Error::internal(format!("cannot start the writer: {e}")))?;
+        let inner = Inner {
+            path: settings.path.clone(),
+            database_id,
+            key,
+            queue,
+            views,
+            readers: ReaderPool::default(),
+            stats,
+            failed,
+            writer: Mutex::new(Some(thread)),
+            _lock: lock,
+        };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    /// Takes usage events in; durable when it returns. Gives back, by index, those that would pass a bound.
+    /// Errors with `Busy` if too much waits already, `StorageFull` if the disk is full: nothing was taken then.
+    pub async fn record(&self, events: Vec<UsageEvent>) -> Result<Vec<Rejected>> {
+        self.submit(|reply| Job::Record { events, reply }).await
+    }
+
+    /// Registers users, in order; durable when it returns. Errors as [`Store::record`].
+    pub async fn register(&self, registrations: Vec<Registration>) -> Result<Vec<Rejected>> {
+        self.submit(|reply| Job::Register { registrations, reply }).await
+    }
+
+    /// Erases a person: the id leaves every structured column at once, and the file within a minute.
+    /// False if there is no such user. Errors as [`Store::record`].
+    pub async fn erase(&self, user_id: Id, history: History) -> Result<bool> {
+        self.submit(|reply| Job::Erase { user_id, history, reply }).await
+    }
+
+    /// Appends system events in order; durable when it returns. Errors as [`Store::record`].
+    pub async fn append(&self, events: Vec<SystemEvent>) -> Result<Vec<Rejected>> {
+        self.submit(|reply| Job::Append { events, reply }).await
+    }
+
+    /// A consistent state that holds everything acknowledged so far. Short reads may run it inline on an async
+    /// worker: it waits for no lock and no writer.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>> {
+        Snapshot::begin(&self.inner)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    pub fn stats(&self) -> StatsReading {
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        StatsReading {
+            queue_items: self.inner.queue.items() as u64,
+            file_bytes: bytes(&self.inner.path),
+            wal_bytes: bytes(&beside(&self.inner.path, "-wal")),
+            ..self.inner.stats.read()
+        }
+    }
+
+    /// Resolves with the reason once the writer has failed. The process should end then: nothing more is taken in.
+    pub async fn failure(&self) -> String {
+        let mut failed = self.inner.failed.clone();
+        let reason = failed.wait_for(Option::is_some).await.map(|reason| reason.clone());
+        match reason {
+            Ok(reason) => reason.unwrap_or_default(),
+            // The writer has ended without a word: it was closed, or it panicked.
+            Err(_) if self.is_closed() => std::future::pending().await,
+            Err(_) => "the writer ended unexpectedly".into(),
+        }
+    }
+
+    /// Does what waits, then closes the file tidily. Later writes are errors.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.inner.writer.lock().is_none()
+    }
+
+    async fn control<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.submit(|reply| Job::Control(Box::new(Control { work: Some(work), value: None, reply }))).await
+    }
+
+    async fn submit<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.queue.push(job(reply))?;
+        answer.await.unwrap_or_else(|_| Err(Error::internal("the writer ended before it answered")))
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        let thread = self.writer.lock().take();
+        self.queue.close();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+struct Control<T, F> {
+    work: Option<F>,
+    value: Option<T>,
+    reply: Reply<T>,
+}
+
+impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> ControlJob for Control<T, F> {
+    fn run(&mut self, conn: &Connection) -> Result<()> {
+        if let Some(work) = self.work.take() {
+            self.value = Some(work(conn)?);
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<()>) {
+        let Control { value, reply, .. } = *self;
+        let value = value.ok_or_else(|| Error::internal("the job was not run"));
+        let _ = reply.send(outcome.and(value));
+    }
+}
+
+fn identity(conn: &Connection) -> Result<(Arc<str>, DigestKey)> {
+    const IDENTITY: &str = "select database_id, digest_key from database";
+    let read = |row: &rusqlite::Row| Ok((row.get::<_, String>(0)?, row.get::<_, [u8; 32]>(1)?));
+    let (database_id, key) = conn.query_row(IDENTITY, [], read)?;
+    Ok((database_id.into(), DigestKey::new(key)))
+}

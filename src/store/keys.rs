@@ -1,0 +1,99 @@
+//! API keys at rest.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+use super::{Snapshot, Store};
+use crate::error::{Error, Result};
+use crate::model::Scopes;
+
+/// A row of api_key. Times are Unix microseconds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ApiKey {
+    /// The public part of the key.
+    pub id: String,
+    pub owner: String,
+    pub scopes: Scopes,
+    /// argon2id as a PHC string.
+    pub secret_hash: String,
+    pub created_at: i64,
+    pub expires_at: Option<i64>,
+    pub revoked_at: Option<i64>,
+    pub last_used_at: Option<i64>,
+}
+
+impl Store {
+    /// Durable when it returns.
+    pub async fn create_key(&self, key: ApiKey) -> Result<()> {
+        self.control(move |conn| insert(conn, &key)).await
+    }
+
+    /// False if there is no such key, or it is revoked already.
+    pub async fn revoke_key(&self, id: String, now_unix_micros: i64) -> Result<bool> {
+        self.control(move |conn| revoke(conn, &id, now_unix_micros)).await
+    }
+
+    /// Notes when keys were last used. Never moves back.
+    pub async fn touch_keys(&self, used: Vec<(String, i64)>) -> Result<()> {
+        self.control(move |conn| used.iter().try_for_each(|(id, at)| touch(conn, id, *at))).await
+    }
+}
+
+impl Snapshot<'_> {
+    pub fn key(&self, id: &str) -> Result<Option<ApiKey>> {
+        const KEY: &str = "select id, owner, scopes, secret_hash, created_at, expires_at, revoked_at, last_used_at
+            from api_key where id = :id";
+        Ok(self.conn().prepare_cached(KEY)?.query_row(named_params! { ":id": id }, from_row).optional()?)
+    }
+
+    /// Every key, revoked ones too, oldest first.
+    pub fn keys(&self) -> Result<Vec<ApiKey>> {
+        const KEYS: &str = "select id, owner, scopes, secret_hash, created_at, expires_at, revoked_at, last_used_at
+            from api_key order by created_at, id";
+        let mut statement = self.conn().prepare_cached(KEYS)?;
+        let keys = statement.query_map([], from_row)?.collect::<rusqlite::Result<_>>()?;
+        Ok(keys)
+    }
+}
+
+const INSERT: &str = "insert into api_key (id, owner, scopes, secret_hash, created_at, expires_at)
+    values (:id, :owner, :scopes, :secret_hash, :created_at, :expires_at)";
+
+fn insert(conn: &Connection, key: &ApiKey) -> Result<()> {
+    let row = named_params! {
+        ":id": key.id, ":owner": key.owner, ":scopes": key.scopes.to_string(), ":secret_hash": key.secret_hash,
+        ":created_at": key.created_at, ":expires_at": key.expires_at,
+    };
+    conn.prepare_cached(INSERT)?.execute(row)?;
+    Ok(())
+}
+
+const REVOKE: &str = "update api_key set revoked_at = :now where id = :id and revoked_at is null";
+
+fn revoke(conn: &Connection, id: &str, now: i64) -> Result<bool> {
+    Ok(conn.prepare_cached(REVOKE)?.execute(named_params! { ":id": id, ":now": now })? > 0)
+}
+
+const TOUCH: &str = "update api_key set last_used_at = max(coalesce(last_used_at, :at), :at) where id = :id";
+
+fn touch(conn: &Connection, id: &str, at: i64) -> Result<()> {
+    conn.prepare_cached(TOUCH)?.execute(named_params! { ":id": id, ":at": at })?;
+    Ok(())
+}
+
+fn from_row(row: &Row) -> rusqlite::Result<ApiKey> {
+    let scopes: String = row.get("scopes")?;
+    let scopes = Scopes::parse(&scopes).map_err(|word| {
+        let error = Error::internal(format!("the database holds the unknown scope {word:?}"));
+        rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(error))
+    })?;
+    Ok(ApiKey {
+        id: row.get("id")?,
+        owner: row.get("owner")?,
+        scopes,
+        secret_hash: row.get("secret_hash")?,
+        created_at: row.get("created_at")?,
+        expires_at: row.get("expires_at")?,
+        revoked_at: row.get("revoked_at")?,
+        last_used_at: row.get("last_used_at")?,
+    })
+}

@@ -1,0 +1,195 @@
+//! Opens a database: the lock, the file's identity, the schema's version, the pragmas.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, named_params};
+
+use super::upgrade;
+use crate::error::{Error, Kind, Result};
+
+/// "anlt": marks a file as ours (pragma application_id).
+const APPLICATION_ID: i32 = 0x616e_6c74;
+/// Older versions may corrupt a database when the WAL is reset (mended in 3.51.3).
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// How hard a commit is pressed onto the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// Acknowledged is on disk, whatever happens to the machine.
+    Full,
+    /// For databases that are thrown away at exit.
+    None,
+}
+
+/// Held as long as the database is open: a second server on the same file is refused.
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Errors with `Conflict` while another process holds the database.
+    pub fn take(database: &Path) -> Result<Lock> {
+        let path = beside(database, ".lock");
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(|e| cannot("open", &path, e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                let message = format!(
+                    "{} is in use by another process{}; stop it, or name another file with --database",
+                    database.display(),
+                    if holder.is_empty() { String::new() } else { format!(" (pid {})", holder.trim()) },
+                );
+                return Err(Error::new(Kind::Conflict, message));
+            }
+            Err(TryLockError::Error(e)) => return Err(cannot("lock", &path, e)),
+        }
+        // The pid is a courtesy to the next one who asks; the lock itself is what counts.
+        let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+        noted.map_err(|e| cannot("write", &path, e))?;
+        Ok(Lock { _file: file })
+    }
+}
+
+/// `<database><suffix>`: files that belong to the database lie beside it.
+pub fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
+    Error::internal(format!("cannot {what} {}: {error}", path.display()))
+}
+
+/// Opens the one writing connection; makes a fresh database where there is none, upgrades an older one.
+/// Errors with a message for the operator if the file is foreign, newer or damaged. The caller holds the lock.
+pub fn open_writer(path: &Path, durability: Durability, now_unix_micros: i64) -> Result<Connection> {
+    if rusqlite::version_number() < SQLITE_VERSION_MIN {
+        return Err(Error::internal(format!("SQLite {} is too old; 3.51.3 is needed", rusqlite::version())));
+    }
+    let mut conn = Connection::open(path).map_err(|e| explain(path, e))?;
+    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    let fresh = is_fresh(&conn).map_err(|e| explain(path, e))?;
+    if fresh {
+        // Both must be set before the first table. Space is given back later without rewriting the file.
+        conn.execute_batch("pragma page_size = 4096; pragma auto_vacuum = incremental;")?;
+    } else {
+        identify(&conn, path)?;
+    }
+    conn.execute_batch("pragma journal_mode = wal").map_err(|e| explain(path, e))?;
+    set_pragmas(&conn)?;
+    conn.execute_batch(match durability {
+        Durability::Full => "pragma synchronous = full",
+        Durability::None => "pragma synchronous = off",
+    })?;
+    // The writer checkpoints by itself, outside the path of an acknowledgement.
+    conn.execute_batch("pragma wal_autocheckpoint = 0; pragma cache_size = -65536;")?;
+    if fresh {
+        create(&mut conn, now_unix_micros)?;
+    } else {
+        upgrade::bring_up(&mut conn)?;
+        upgrade::compare_with_fresh(&conn).map_err(|e| Error { message: format!("{}: {e}", path.display()), ..e })?;
+    }
+    Ok(conn)
+}
+
+/// Opens a connection that can only read.
+pub fn open_reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    set_pragmas(&conn)?;
+    conn.execute_batch("pragma query_only = on; pragma cache_size = -16384;")?;
+    Ok(conn)
+}
+
+fn set_pragmas(conn: &Connection) -> Result<()> {
+    conn.set_prepared_statement_cache_capacity(128);
+    conn.execute_batch(
+        "pragma foreign_keys = on; pragma trusted_schema = off; pragma cell_size_check = on; pragma temp_store = memory;",
+    )?;
+    Ok(())
+}
+
+/// Whether nothing has ever been written into the file.
+fn is_fresh(conn: &Connection) -> rusqlite::Result<bool> {
+    let tables: i64 = conn.query_row("select count(*) from sqlite_schema", [], |row| row.get(0))?;
+    let application_id: i32 = conn.query_row("pragma application_id", [], |row| row.get(0))?;
+    Ok(tables == 0 && application_id == 0)
+}
+
+fn identify(conn: &Connection, path: &Path) -> Result<()> {
+    let application_id: i32 = conn.query_row("pragma application_id", [], |row| row.get(0))?;
+    if application_id != APPLICATION_ID {
+        return Err(Error::internal(format!(
+            "{} is a database of another program and is left as it is; name another file with --database",
+            path.display()
+        )));
+    }
+    let version: i64 = conn.query_row("pragma user_version", [], |row| row.get(0))?;
+    if version > upgrade::VERSION {
+        return Err(Error::internal(format!(
+            "{} was written by a newer analytics (schema {version}, this one knows {}); use that version or a later one",
+            path.display(),
+            upgrade::VERSION
+        )));
+    }
+    Ok(())
+}
+
+const CREATE_DATABASE_ROW: &str = "
+    insert into database (one, database_id, digest_key, created_at, commit_seq, usage_revision, log_revision)
+    values (1, :database_id, :digest_key, :created_at, 0, 0, 0)";
+
+fn create(conn: &mut Connection, now_unix_micros: i64) -> Result<()> {
+    let tx = conn.transaction()?;
+    tx.execute_batch(upgrade::SCHEMA)?;
+    tx.execute_batch(&format!(
+        "pragma application_id = {APPLICATION_ID}; pragma user_version = {};",
+        upgrade::VERSION
+    ))?;
+    let row = named_params! {
+        ":database_id": hex(&random::<8>()?),
+        ":digest_key": random::<32>()?,
+        ":created_at": now_unix_micros,
+    };
+    tx.execute(CREATE_DATABASE_ROW, row)?;
+    tx.commit()?;
+    Ok(())
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| Error::internal(format!("no random numbers from the system: {e}")))?;
+    Ok(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn explain(path: &Path, error: rusqlite::Error) -> Error {
+    let path = path.display();
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => Error::internal(format!(
+            "{path} is not an SQLite database, or its head is damaged; it is left as it is: restore a backup, or name another file with --database"
+        )),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
+            Error::internal(format!("{path} is damaged ({error}); restore a backup"))
+        }
+        Some(rusqlite::ErrorCode::CannotOpen) => Error::internal(format!(
+            "cannot open {path}: {error}; check that its directory exists and that you may write there"
+        )),
+        _ => Error::internal(format!("cannot open {path}: {error}")),
+    }
+}

@@ -1,0 +1,160 @@
+-- The current schema. A fresh database is made from this file; an older one is brought here by src/store/upgrade.rs,
+-- and a test holds the two equal. `user_version` is the schema's version, `application_id` marks the file as ours.
+--
+-- Units: *_at and `at` are microseconds since 1970-01-01T00:00:00Z (UTC). `day` is days since 0001-01-01, 22 bits.
+-- Three layers: base facts (all that was acknowledged, order-independent), rollups (derived from them; `analytics
+-- check` recomputes every one), control tables (never joined with facts).
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The database itself: one row.
+create table database (
+  one integer primary key check (one = 1),
+  -- Part of every ETag; a restore renews it.
+  database_id text not null,
+  -- 32 random bytes: keys the digests by which ids are looked up, so that nobody outside can aim collisions.
+  digest_key blob not null,
+  created_at integer not null,
+  -- Grows with every commit; ties the in-memory part of a snapshot to the committed one (src/store/view.rs).
+  commit_seq integer not null,
+  -- Grow with every commit that can change an answer of their side.
+  usage_revision integer not null,
+  log_revision integer not null
+) strict;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Usage: base facts.
+
+-- Small integers for names; 0 is "any", 1 is "none", names begin at 2. At most 2^20 teams and 2^18 services.
+create table usage_team (id integer primary key, team_id text not null unique) strict;
+create table usage_service (id integer primary key, service text not null unique) strict;
+
+-- A tracked user. `ord` is given in order of first sight and keeps bitmaps small; never given twice.
+create table usage_user (
+  ord integer primary key,
+  home_team integer not null,            -- usage_team.id, or 1 for none
+  registered_at integer,                 -- the value last registered; null if never registered or cleared
+  cleared_at integer,                    -- when a command cleared registered_at
+  first_event_at integer,                -- earliest event
+  last_day integer,                      -- day of the latest event
+  deactivated_at integer,
+  -- 1 if the user was active or registered on a day after being deactivated: such users are looked at one by one,
+  -- all others are in usage_count as having left.
+  irregular integer not null,
+  -- (team, service, first day) of every pair with an event: varints.
+  pairs blob not null
+) strict;
+create index usage_user_irregular on usage_user (deactivated_at) where irregular = 1;
+
+-- The only place that holds a user's id. Rows are appended and never move, so erasing one overwrites it in place.
+create table usage_user_name (ord integer primary key, user_id text not null) strict;
+
+-- Finds a user by the keyed digest of its id; erasing removes the row.
+create table usage_user_key (digest blob primary key, ord integer not null) strict, without rowid;
+
+-- One row for each user and day with activity, or with a session that starts or reaches into the day.
+-- Key: day << 28 | ord: events of today go to the end of the tree. `facts`: src/store/usage/user_day.rs.
+create table usage_user_day (key integer primary key, facts blob not null) strict;
+
+-- Sessions that came with a session_id, found by its keyed digest; (team, service) pairs they touched.
+create table usage_session (
+  ord integer not null,
+  digest blob not null,
+  start_at integer not null,
+  cells blob not null,
+  primary key (ord, digest)
+) strict, without rowid;
+
+-- Usage: rollups.
+
+-- What each commit changed in the rollups, until it is folded into the nodes.
+create table usage_delta (seq integer primary key, delta blob not null) strict;
+
+-- One row: how far folding has come (src/store/usage/fold.rs).
+create table usage_fold (
+  one integer primary key check (one = 1),
+  seq integer not null,                  -- last delta written
+  folded_seq integer not null,           -- deltas up to here are in the nodes
+  sealed_seq integer not null,           -- deltas up to here are being folded; equal to folded_seq when none are
+  cell_cursor integer not null,          -- of those, cell-days below this key are in the nodes
+  user_cursor integer not null           -- of those, users below this ord are in usage_user_history
+) strict;
+insert into usage_fold values (1, 0, 0, 0, 0, 0);
+
+-- Distinct users and sessions of a cell (team, service; each possibly "any") over a day, a month or a year.
+-- Key: cell << 24 | level << 22 | day. Levels: src/store/usage/node.rs.
+create table usage_node (
+  key integer primary key,
+  kind integer not null,
+  users integer not null,
+  sessions integer not null,
+  body blob not null
+) strict;
+
+-- Users that enter a cell's scope (kind 0) or leave it by deactivation (kind 1) on a day; and sums per year.
+create table usage_count (
+  kind integer not null,
+  key integer not null,                  -- as in usage_node; levels day and year
+  n integer not null,
+  primary key (kind, key)
+) strict, without rowid;
+
+-- The days on which a user was active: delta varints.
+create table usage_user_history (ord integer primary key, days blob not null) strict;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Event log.
+
+-- Names of services; 1 is "none", names begin at 2.
+create table log_service (id integer primary key, service text not null unique) strict;
+
+-- The events, in order of acknowledgement.
+create table log_event (
+  seq integer primary key,
+  at integer not null,
+  severity integer not null,             -- 0 info, 1 warning, 2 error
+  service integer not null,              -- log_service.id
+  message text not null,
+  attributes text,                       -- compact JSON of a flat object
+  event_id text
+) strict;
+
+-- The events in order of time, ties by seq. `cell` = service << 2 | severity: pages under a filter read this alone.
+create table log_order (
+  at integer not null,
+  seq integer not null,
+  cell integer not null,
+  primary key (at, seq)
+) strict, without rowid;
+
+-- Events that came with an event_id, by instant and keyed digest (8 bytes; log_event.event_id decides).
+create table log_event_id (
+  at integer not null,
+  digest integer not null,
+  seq integer not null,
+  primary key (at, digest, seq)
+) strict, without rowid;
+
+-- Counts per cell of each run of about 1,024 neighbours in log_order, as of log_counted.seq; the rest is counted at start.
+create table log_leaf (
+  at integer not null,
+  seq integer not null,                  -- the run begins at this position
+  counts blob not null,
+  primary key (at, seq)
+) strict, without rowid;
+create table log_counted (one integer primary key check (one = 1), seq integer not null) strict;
+insert into log_counted values (1, 0);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Control tables: never joined with facts.
+
+-- API keys. The key itself is shown once and never stored.
+create table api_key (
+  id text primary key,                   -- public part of the key
+  owner text not null,
+  scopes text not null,                  -- words with blanks between
+  secret_hash text not null,             -- argon2id, PHC string
+  created_at integer not null,
+  expires_at integer,
+  revoked_at integer,
+  last_used_at integer
+) strict, without rowid;

@@ -1,0 +1,130 @@
+//! Reads: one request, one read transaction, one view.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::log::{self, LogSnapshot};
+use super::usage::figures::{self, UsageSnapshot};
+use super::view::View;
+use super::{Inner, open};
+use crate::error::Result;
+use crate::model::{
+    ArrivalPage, DateRange, Figures, GroupBy, GroupPage, Interval, LogFilter, LogPage, Period, Start, TimeOrder,
+    UsageFilter,
+};
+
+/// Idle connections kept; as many are made as there are readers at once.
+const IDLE_MAX: usize = 16;
+
+#[derive(Default)]
+pub struct ReaderPool(Mutex<Vec<Connection>>);
+
+/// A consistent state of everything, for as long as it lives. Keep it short: a long one holds the WAL back.
+pub struct Snapshot<'s> {
+    store: &'s Inner,
+    /// Always there; an option only so that it can go back to the pool.
+    conn: Option<Connection>,
+    view: Arc<View>,
+    usage_revision: i64,
+    log_revision: i64,
+}
+
+/// Grows with every commit that can change an answer of its side; a restored database gets another id.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Revision {
+    pub database_id: Arc<str>,
+    pub number: i64,
+}
+
+impl<'s> Snapshot<'s> {
+    pub(super) fn begin(store: &'s Inner) -> Result<Snapshot<'s>> {
+        const STATE: &str = "select commit_seq, usage_revision, log_revision from database";
+        let idle = store.readers.0.lock().pop();
+        let conn = match idle {
+            Some(conn) => conn,
+            None => open::open_reader(&store.path)?,
+        };
+        loop {
+            conn.prepare_cached("begin")?.execute([])?;
+            let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            let (commit_seq, usage_revision, log_revision) = conn.prepare_cached(STATE)?.query_row([], read)?;
+            if let Some(view) = store.views.get(commit_seq) {
+                return Ok(Snapshot { store, conn: Some(conn), view, usage_revision, log_revision });
+            }
+            // Overtaken by many commits between two statements: begin again on the newest.
+            conn.prepare_cached("rollback")?.execute([])?;
+        }
+    }
+
+    pub fn usage_revision(&self) -> Revision {
+        Revision { database_id: Arc::clone(&self.store.database_id), number: self.usage_revision }
+    }
+
+    pub fn log_revision(&self) -> Revision {
+        Revision { database_id: Arc::clone(&self.store.database_id), number: self.log_revision }
+    }
+
+    /// The three figures of a range under a filter. An id nobody has sent gives zeros.
+    pub fn figures(&self, range: DateRange, filter: &UsageFilter) -> Result<Figures> {
+        figures::figures(&self.usage(), range, filter)
+    }
+
+    /// One entry per period of the range, in order, none left out.
+    pub fn series(&self, range: DateRange, filter: &UsageFilter, interval: Interval) -> Result<Vec<Period>> {
+        figures::series(&self.usage(), range, filter, interval)
+    }
+
+    /// Groups with a figure above zero, by active users, then sessions, descending, then id (none last).
+    pub fn groups(
+        &self,
+        range: DateRange,
+        filter: &UsageFilter,
+        by: GroupBy,
+        offset: u64,
+        limit: usize,
+    ) -> Result<GroupPage> {
+        figures::groups(&self.usage(), range, filter, by, offset, limit)
+    }
+
+    /// A page of the log in time order.
+    pub fn page(&self, filter: &LogFilter, order: TimeOrder, start: Start, limit: usize) -> Result<LogPage> {
+        log::page(&self.log(), filter, order, start, limit)
+    }
+
+    /// A page of the log in order of arrival, behind `after_seq` (0: from the first).
+    pub fn scan(&self, filter: &LogFilter, after_seq: i64, limit: usize) -> Result<ArrivalPage> {
+        log::arrivals(&self.log(), filter, after_seq, limit)
+    }
+
+    /// Recomputes every rollup and count from the base facts. One line for each thing that differs; none is well.
+    pub fn check(&self) -> Result<Vec<String>> {
+        let mut differs = figures::check(&self.usage())?;
+        differs.extend(log::check(&self.log())?);
+        Ok(differs)
+    }
+
+    pub(super) fn conn(&self) -> &Connection {
+        self.conn.as_ref().expect("a snapshot holds its connection until it is dropped")
+    }
+
+    fn usage(&self) -> UsageSnapshot<'_> {
+        UsageSnapshot { conn: self.conn(), overlay: &self.view.usage, key: &self.store.key }
+    }
+
+    fn log(&self) -> LogSnapshot<'_> {
+        LogSnapshot { conn: self.conn(), directory: &self.view.log }
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        let Some(conn) = self.conn.take() else { return };
+        let ended = conn.prepare_cached("commit").and_then(|mut commit| commit.execute([])).is_ok();
+        let mut idle = self.store.readers.0.lock();
+        if ended && idle.len() < IDLE_MAX {
+            idle.push(conn);
+        }
+    }
+}
