@@ -3,13 +3,26 @@
 //! [`facts`] turns events into rows and a [`delta::Delta`]; [`rollup`] keeps distinct users and sessions per cell and
 //! period true to the deltas; [`figures`] and its neighbours read.
 
+mod check;
+mod check_nodes;
 pub mod delta;
 pub mod facts;
 pub mod figures;
+mod fold;
+mod groups;
 pub mod lattice;
+mod node;
+mod overlay;
+mod packed_delta;
+mod presence;
 pub mod rollup;
+mod run;
+mod series;
+mod sets;
+mod totals;
 pub mod user;
 pub mod user_day;
+mod user_groups;
 
 use std::sync::Arc;
 
