@@ -3,13 +3,22 @@
 //! [`facts`] turns events into rows and a [`delta::Delta`]; [`rollup`] keeps distinct users and sessions per cell and
 //! period true to the deltas; [`figures`] and its neighbours read.
 
+mod changes;
+mod day_codec;
+mod days;
 pub mod delta;
+mod erase;
+mod explicit;
 pub mod facts;
 pub mod figures;
 pub mod lattice;
+mod names;
 pub mod rollup;
+mod scope;
+mod sessions;
 pub mod user;
 pub mod user_day;
+mod users;
 
 use std::sync::Arc;
 
