@@ -282,10 +282,11 @@ mod tests {
         }
 
         #[test]
-        fn a_flipped_bit_never_panics((day, mut built) in user_day(), at in any::<prop::sample::Index>(), bit in 0..8) {
+        fn a_flipped_bit_never_panics((day, mut built) in user_day(), at in any::<prop::sample::Index>(), bit in 0..8u32) {
             let mut bytes = vec![];
             built.encode(day, &mut bytes);
-            bytes[at.index(bytes.len())] ^= 1 << bit;
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1u8 << bit;
             if let Ok(mut read) = UserDay::decode(&bytes, day) {
                 read.encode(day, &mut vec![]);
             }
