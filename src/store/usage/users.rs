@@ -79,6 +79,11 @@ impl Users {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub fn set_cached_max(&mut self, users_max: usize) {
+        self.cache.users_max = users_max;
+    }
+
     pub fn forget(&mut self, user_id: &str) {
         self.cache.forget(user_id);
     }
