@@ -30,8 +30,11 @@ pub(super) fn check_nodes(snapshot: &UsageSnapshot, histories: &mut Histories, r
     let mut next = next_day(Day::MIN)?;
     while let Some(day) = next {
         let month = DateRange::new(day.month_start(), day.month_end()).expect("a month ends after its start");
-        let mut unseen: BTreeSet<Cell> =
-            pending.range((month.start(), Cell::ALL)..).take_while(|(start, _)| *start == month.start()).map(|(_, cell)| *cell).collect();
+        let mut unseen: BTreeSet<Cell> = pending
+            .range((month.start(), Cell::ALL)..)
+            .take_while(|(start, _)| *start == month.start())
+            .map(|(_, cell)| *cell)
+            .collect();
         let truth = Truth::load(snapshot.conn, &explicit, month, histories)?;
         for (cell, days) in truth.by_cell() {
             nodes += check_month(snapshot, cell, month, days, report)?;

@@ -27,10 +27,10 @@ pub struct UsageSnapshot<'a> {
 
 /// The three figures of a range under a filter. An id nobody has sent gives zeros.
 pub fn figures(snapshot: &UsageSnapshot, range: DateRange, filter: &UsageFilter) -> Result<Figures> {
-    match Scope::of(snapshot, filter)? {
-        Scope::Nothing => Ok(Figures::default()),
-        Scope::User(user, cell) => Ok(Presence::load(snapshot, &user, cell, range)?.figures(range)),
-        Scope::Everyone(cell) => {
+    match Selection::of(snapshot, filter)? {
+        Selection::Nothing => Ok(Figures::default()),
+        Selection::User(user, cell) => Ok(Presence::load(snapshot, &user, cell, range)?.figures(range)),
+        Selection::Everyone(cell) => {
             let irregular = User::irregular_before(snapshot.conn, range.start())?;
             let mut bits = UserBits::new(snapshot.overlay.ord_end);
             cell_figures(snapshot, cell, range, &irregular, &mut bits)
@@ -39,22 +39,22 @@ pub fn figures(snapshot: &UsageSnapshot, range: DateRange, filter: &UsageFilter)
 }
 
 /// What a filter comes down to.
-pub(super) enum Scope {
+pub(super) enum Selection {
     /// A name in it was never sent.
     Nothing,
     Everyone(Cell),
     User(Box<User>, Cell),
 }
 
-impl Scope {
-    pub fn of(snapshot: &UsageSnapshot, filter: &UsageFilter) -> Result<Scope> {
+impl Selection {
+    pub fn of(snapshot: &UsageSnapshot, filter: &UsageFilter) -> Result<Selection> {
         let team = name_id(snapshot.conn, GroupBy::Team, filter.team_id.as_ref())?;
         let service = name_id(snapshot.conn, GroupBy::Service, filter.service.as_ref())?;
-        let (Some(team), Some(service)) = (team, service) else { return Ok(Scope::Nothing) };
+        let (Some(team), Some(service)) = (team, service) else { return Ok(Selection::Nothing) };
         let cell = Cell::new(team, service);
-        let Some(user_id) = &filter.user_id else { return Ok(Scope::Everyone(cell)) };
+        let Some(user_id) = &filter.user_id else { return Ok(Selection::Everyone(cell)) };
         let user = User::find(snapshot.conn, snapshot.key, user_id)?;
-        Ok(user.map_or(Scope::Nothing, |user| Scope::User(Box::new(user), cell)))
+        Ok(user.map_or(Selection::Nothing, |user| Selection::User(Box::new(user), cell)))
     }
 }
 

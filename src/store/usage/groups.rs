@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use rusqlite::{Connection, Row};
 
-use super::figures::{Scope, UsageSnapshot, cell_figures};
+use super::figures::{Selection, UsageSnapshot, cell_figures};
 use super::lattice::{ANY, Cell, NONE};
 use super::presence::Presence;
 use super::sets::UserBits;
@@ -25,21 +25,21 @@ pub fn groups(
     offset: u64,
     limit: usize,
 ) -> Result<GroupPage> {
-    let scope = Scope::of(snapshot, filter)?;
-    let mut groups = match (&scope, by) {
-        (Scope::Nothing, _) => vec![],
-        (Scope::Everyone(cell), GroupBy::User) => return user_groups(snapshot, range, *cell, offset, limit),
-        (Scope::User(user, cell), GroupBy::User) => {
+    let selection = Selection::of(snapshot, filter)?;
+    let mut groups = match (&selection, by) {
+        (Selection::Nothing, _) => vec![],
+        (Selection::Everyone(cell), GroupBy::User) => return user_groups(snapshot, range, *cell, offset, limit),
+        (Selection::User(user, cell), GroupBy::User) => {
             let figures = Presence::load(snapshot, user, *cell, range)?.figures(range);
             vec![Group { id: filter.user_id.clone(), figures }]
         }
-        (Scope::Everyone(cell), _) => {
+        (Selection::Everyone(cell), _) => {
             let irregular = User::irregular_before(snapshot.conn, range.start())?;
             let mut bits = UserBits::new(snapshot.overlay.ord_end);
             let figures = |cell| cell_figures(snapshot, cell, range, &irregular, &mut bits);
             groups_by_name(snapshot.conn, *cell, by, figures)?
         }
-        (Scope::User(user, cell), _) => {
+        (Selection::User(user, cell), _) => {
             let figures = |cell| Ok(Presence::load(snapshot, user, cell, range)?.figures(range));
             groups_by_name(snapshot.conn, *cell, by, figures)?
         }

@@ -230,7 +230,8 @@ fn month_of(row: &Row) -> Result<DateRange> {
 
 /// The part of a period that lies in the range; the two must touch.
 fn clip(period: DateRange, range: DateRange) -> DateRange {
-    DateRange::new(period.start().max(range.start()), period.end().min(range.end())).expect("the period touches the range")
+    DateRange::new(period.start().max(range.start()), period.end().min(range.end()))
+        .expect("the period touches the range")
 }
 
 fn blob<'a>(row: &'a Row, column: usize) -> Result<&'a [u8]> {

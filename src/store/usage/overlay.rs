@@ -98,7 +98,13 @@ impl Overlay {
     }
 
     /// Calls with each day and signed change of a count in the range.
-    pub(super) fn for_each_count(&self, kind: CountKind, cell: Cell, range: DateRange, mut visit: impl FnMut(Day, i64)) {
+    pub(super) fn for_each_count(
+        &self,
+        kind: CountKind,
+        cell: Cell,
+        range: DateRange,
+        mut visit: impl FnMut(Day, i64),
+    ) {
         let (from, to) = bounds(cell, range);
         for (run, cursor) in self.runs() {
             let counts = counts_between(run.counts(kind), from.max(cursor), to);

@@ -126,8 +126,7 @@ impl Rollups {
     fn is_due(&self) -> bool {
         let entries: usize = self.overlay.active.iter().map(|run| run.entries()).sum();
         let deltas = self.progress.seq - self.progress.sealed_seq;
-        self.overlay.sealed.is_none()
-            && (entries > self.tuning.seal_at_entries || deltas > self.tuning.seal_at_deltas)
+        self.overlay.sealed.is_none() && (entries > self.tuning.seal_at_entries || deltas > self.tuning.seal_at_deltas)
     }
 
     /// Makes one run of all active ones, if there are any. None may be sealed.

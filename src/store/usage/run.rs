@@ -45,7 +45,8 @@ impl Run {
         let run = Run {
             added: CellUsers::new(&delta.added),
             removed: CellUsers::new(&delta.removed),
-            counts: [CountKind::Entered, CountKind::Left, CountKind::Sessions].map(|kind| counts_of(kind, &delta.counts)),
+            counts: [CountKind::Entered, CountKind::Left, CountKind::Sessions]
+                .map(|kind| counts_of(kind, &delta.counts)),
             active_days,
             removed_users,
         };

@@ -1,7 +1,7 @@
 //! The figures of each period of a range.
 
 use super::delta::CountKind;
-use super::figures::{Scope, UsageSnapshot, collect};
+use super::figures::{Selection, UsageSnapshot, collect};
 use super::lattice::Cell;
 use super::node;
 use super::presence::Presence;
@@ -19,13 +19,13 @@ pub fn series(
     interval: Interval,
 ) -> Result<Vec<Period>> {
     let periods: Vec<DateRange> = range.periods(interval).collect();
-    let figures = match Scope::of(snapshot, filter)? {
-        Scope::Nothing => vec![Figures::default(); periods.len()],
-        Scope::User(user, cell) => {
+    let figures = match Selection::of(snapshot, filter)? {
+        Selection::Nothing => vec![Figures::default(); periods.len()],
+        Selection::User(user, cell) => {
             let presence = Presence::load(snapshot, &user, cell, range)?;
             periods.iter().map(|period| presence.figures(*period)).collect()
         }
-        Scope::Everyone(cell) => cell_series(snapshot, cell, range, interval, &periods)?,
+        Selection::Everyone(cell) => cell_series(snapshot, cell, range, interval, &periods)?,
     };
     Ok(periods.into_iter().zip(figures).map(|(range, figures)| Period { range, figures }).collect())
 }

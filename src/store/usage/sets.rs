@@ -201,9 +201,8 @@ mod tests {
 
     /// Sparse and dense sets, far from and near to zero.
     fn users() -> impl Strategy<Value = BTreeSet<u32>> {
-        (0..5_000u32, 1..2_000u32, 0..300usize).prop_flat_map(|(base, width, len)| {
-            proptest::collection::btree_set(base..base + width, 0..=len)
-        })
+        (0..5_000u32, 1..2_000u32, 0..300usize)
+            .prop_flat_map(|(base, width, len)| proptest::collection::btree_set(base..base + width, 0..=len))
     }
 
     fn packed(users: &BTreeSet<u32>) -> Vec<u8> {

@@ -65,8 +65,7 @@ fn absent_by_period(snapshot: &UsageSnapshot, cell: Cell, periods: &[DateRange])
     let last = periods[periods.len() - 1];
     for user in User::irregular_before(snapshot.conn, last.start())? {
         let (Some(entered), Some(left)) = (user.enters(cell), user.deactivated_at) else { continue };
-        let first_absent =
-            periods.partition_point(|period| period.start() <= left.day() || period.end() < entered);
+        let first_absent = periods.partition_point(|period| period.start() <= left.day() || period.end() < entered);
         changes[first_absent] += 1;
         let mut active = active_periods(snapshot, &user, cell, periods)?;
         active.retain(|period| *period >= first_absent);

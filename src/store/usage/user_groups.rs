@@ -140,7 +140,11 @@ impl Ranking {
             let key = rank(&self.seen[at].figures());
             let ties = self.seen.partition_point(|user| rank(&user.figures()) < key)
                 ..self.seen.partition_point(|user| rank(&user.figures()) <= key);
-            groups.extend(self.tied(snapshot, &self.seen[ties.clone()], at - ties.start..end.min(ties.end) - ties.start)?);
+            groups.extend(self.tied(
+                snapshot,
+                &self.seen[ties.clone()],
+                at - ties.start..end.min(ties.end) - ties.start,
+            )?);
             at = ties.end;
         }
         if places.end > seen_len && places.end > places.start {
