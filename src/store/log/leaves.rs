@@ -14,13 +14,23 @@ use crate::error::Result;
 use crate::model::Position;
 use crate::store::varint::damaged;
 
-/// Leaves are written when that many events have come since they were last written, ...
-const EVENTS_PER_SAVE: usize = 8_192;
-/// ... or that many for each leaf that has changed. Late events may touch a leaf each, and a row written per event would
-/// cost more than the event itself.
-const EVENTS_PER_LEAF: usize = 8;
-/// But never later than this: a start counts the events behind the leaves one by one.
-const EVENTS_UNCOUNTED_MAX: usize = 65_536;
+/// How long leaves are, and how often they are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    pub shape: Shape,
+    /// Leaves are written when that many events have come since they were last written, ...
+    pub events_per_save: usize,
+    /// ... and that many for each leaf that has changed: late events may touch a leaf each, and a row written for every
+    /// one of them would cost more than the event itself.
+    pub events_per_leaf: usize,
+    /// But never later than this: a start counts the events behind the leaves one by one.
+    pub events_uncounted_max: usize,
+}
+
+impl Pace {
+    pub const DEFAULT: Pace =
+        Pace { shape: Shape::DEFAULT, events_per_save: 8_192, events_per_leaf: 8, events_uncounted_max: 65_536 };
+}
 
 /// What the database's leaves lack.
 #[derive(Default)]
@@ -37,22 +47,11 @@ impl Unsaved {
         self.leaves.extend(touched);
     }
 
-    /// Whether it is time to write the leaves. `events_per_save` is lower in tests.
-    pub fn is_due(&self, events_per_save: usize) -> bool {
-        let wanted = events_per_save.max(self.leaves.len() * EVENTS_PER_LEAF);
-        self.events >= wanted.min(EVENTS_UNCOUNTED_MAX)
+    /// Whether it is time to write the leaves.
+    pub fn is_due(&self, pace: &Pace) -> bool {
+        let wanted = pace.events_per_save.max(self.leaves.len() * pace.events_per_leaf);
+        self.events >= wanted.min(pace.events_uncounted_max)
     }
-}
-
-/// How often leaves are written, and how long they are.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    pub shape: Shape,
-    pub events_per_save: usize,
-}
-
-impl Pace {
-    pub const DEFAULT: Pace = Pace { shape: Shape::DEFAULT, events_per_save: EVENTS_PER_SAVE };
 }
 
 /// The directory of everything in the database.

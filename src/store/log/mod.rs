@@ -18,7 +18,11 @@ mod page;
 mod writer;
 
 #[cfg(test)]
+mod log_test;
+#[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod testing;
 
 use rusqlite::Connection;
 

@@ -16,7 +16,7 @@ use crate::store::digest::DigestKey;
 pub struct LogWriter {
     key: DigestKey,
     services_max: u32,
-    events_per_save: usize,
+    pace: Pace,
     names: Arc<Names>,
     last_seq: i64,
     /// Events of the transaction under way, still to be put in order of time and counted.
@@ -37,7 +37,7 @@ impl LogWriter {
         Ok(LogWriter {
             key,
             services_max,
-            events_per_save: pace.events_per_save,
+            pace,
             names,
             last_seq: directory.last_seq(),
             appended: vec![],
@@ -109,7 +109,7 @@ impl LogWriter {
         directory.set_names(self.names.clone());
         leaves::count(conn, directory, &self.appended, &mut self.unsaved)?;
         self.appended.clear();
-        if self.unsaved.is_due(self.events_per_save) {
+        if self.unsaved.is_due(&self.pace) {
             leaves::save(conn, directory, &mut self.unsaved)?;
         }
         Ok(true)
