@@ -77,8 +77,7 @@ fn post_until_killed(round: usize, server: Process, client: &Client) -> Vec<Stri
             });
         }
         drop(acknowledge);
-        let mut names: Vec<String> =
-            acknowledged.iter().take(ACKNOWLEDGED_BEFORE_THE_KILL).flatten().collect();
+        let mut names: Vec<String> = acknowledged.iter().take(ACKNOWLEDGED_BEFORE_THE_KILL).flatten().collect();
         server.kill();
         // Some were acknowledged while the signal was under way.
         names.extend(acknowledged.iter().flatten());

@@ -88,9 +88,8 @@ fn groups_are_ordered_by_activity_then_sessions_then_id_with_none_last() {
 #[test]
 fn groups_come_in_pages() {
     let server = seeded();
-    let page = |page: &str| {
-        report(&server, "2025-02-01..2025-02-28", &[("group_by", "user"), ("limit", "3"), ("page", page)])
-    };
+    let page =
+        |page: &str| report(&server, "2025-02-01..2025-02-28", &[("group_by", "user"), ("limit", "3"), ("page", page)]);
     let (first, second, third) = (page("1"), page("2"), page("3"));
     assert_eq!((&first["page"], &first["total_pages"]), (&json!(1), &json!(2)));
     assert_eq!(entries(&first, "groups").len(), 3);

@@ -33,7 +33,8 @@ fn without_a_credential_nothing_is_read_or_written() {
 #[test]
 fn each_endpoint_opens_to_its_own_scope_and_to_no_other() {
     let server = Server::start();
-    let clients = ["read:analytics", "read:metrics", "write:events", "admin"].map(|scope| (scope, server.client_with(scope)));
+    let clients =
+        ["read:analytics", "read:metrics", "write:events", "admin"].map(|scope| (scope, server.client_with(scope)));
     for (method, path, body, needed) in GUARDED {
         for (scope, client) in &clients {
             let answer = client.send(method, path, &[], body.as_bytes());
@@ -139,7 +140,8 @@ fn a_browser_page_of_another_site_changes_nothing_with_remembered_basic_credenti
 #[test]
 fn an_unknown_path_is_404_and_an_unknown_method_405_with_those_allowed() {
     let server = Server::start();
-    for path in ["/", "/nothing", "/reports", "/reports/usage-summary/", "/users/ann/x", "/admin/keys", "/admin/check"] {
+    for path in ["/", "/nothing", "/reports", "/reports/usage-summary/", "/users/ann/x", "/admin/keys", "/admin/check"]
+    {
         expect_error(path, &server.get(path), 404, "");
     }
     let table = [

@@ -172,7 +172,8 @@ fn one_object_an_array_and_lines_are_all_read_whatever_they_are_labelled() {
 #[test]
 fn a_body_of_which_nothing_can_be_read_is_400() {
     let server = Server::start();
-    let table: &[&[u8]] = &[b"", b" \n ", b"hello", b"\xff\xfe\x00", b"[{\"user_id\":\"a\"},", b"[1 2]", b"7", b"\x1f\x8b\x08"];
+    let table: &[&[u8]] =
+        &[b"", b" \n ", b"hello", b"\xff\xfe\x00", b"[{\"user_id\":\"a\"},", b"[1 2]", b"7", b"\x1f\x8b\x08"];
     for path in [USAGE, EVENTS, USERS] {
         for body in table {
             expect_error(&format!("{path} {:?}", String::from_utf8_lossy(body)), &server.post(path, body), 400, "");

@@ -91,7 +91,9 @@ fn a_log_parameter_that_breaks_a_rule_is_named_with_what_it_may_be() {
 fn a_parameter_where_none_is_taken_is_named() {
     let server = Server::start();
     let event = r#"{"user_id":"ann"}"#;
-    for (method, path, body) in [("POST", "/usage/events?x=1", event), ("GET", "/healthz?x=1", ""), ("PUT", "/users/a?x=1", "{}")] {
+    for (method, path, body) in
+        [("POST", "/usage/events?x=1", event), ("GET", "/healthz?x=1", ""), ("PUT", "/users/a?x=1", "{}")]
+    {
         expect_error(path, &server.send(method, path, &[], body.as_bytes()), 400, "\"x\"");
     }
     expect_error("history", &server.send("DELETE", "/users/a?history=all", &[], b""), 400, "keep");

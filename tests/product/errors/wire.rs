@@ -119,7 +119,12 @@ fn a_head_that_is_too_long_is_431() {
     let server = Server::start();
     let long = "x".repeat(40_000);
     let many: String = (0..200).map(|n| format!("A{n}: b\r\n")).collect();
-    expect_refused(&server, "a long field", format!("GET /healthz HTTP/1.1\r\nHost: x\r\nA: {long}\r\n\r\n").as_bytes(), 431);
+    expect_refused(
+        &server,
+        "a long field",
+        format!("GET /healthz HTTP/1.1\r\nHost: x\r\nA: {long}\r\n\r\n").as_bytes(),
+        431,
+    );
     expect_refused(&server, "many fields", format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{many}\r\n").as_bytes(), 431);
 }
 
@@ -137,7 +142,10 @@ fn nonsense_is_refused_or_closed_and_the_server_serves_on() {
     ];
     for bytes in nonsense {
         let answer = raw(&server, bytes);
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5"), "{answer:?}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5"),
+            "{answer:?}"
+        );
     }
     assert_eq!(server.get("/healthz").status, 200);
 }

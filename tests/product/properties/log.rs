@@ -24,7 +24,7 @@ fn every_page_is_a_piece_of_the_sorted_whole() {
         for batch in random.batches(&events, 120) {
             append(client, batch, &mut model);
             for _ in 0..4 {
-                let (filter, order) = (random_filter(random), *random.pick(&ORDERS));
+                let (filter, order) = (random_filter(random), random.pick(&ORDERS));
                 expect_a_page(client, &model, random, &filter);
                 expect_the_whole_by_cursor(client, &model, random, &filter, order);
             }
@@ -103,9 +103,9 @@ fn follow_arrivals(client: &Client, done: &AtomicBool) -> Vec<String> {
 }
 
 fn expect_a_page(client: &Client, model: &LogModel, random: &mut Random, filter: &LogFilter) {
-    let order = *random.pick(&["desc", "asc"]);
+    let order = random.pick(&["desc", "asc"]);
     let matching = model.matching(filter, order);
-    let limit = *random.pick(&[1, 2, 7, 50, 1000]);
+    let limit = random.pick(&[1, 2, 7, 50, 1000]);
     let pages = matching.len().div_ceil(limit);
     let page = 1 + random.below(pages + 2);
     let (limit_text, page_text) = (limit.to_string(), page.to_string());
@@ -162,7 +162,11 @@ fn random_events(random: &mut Random, count: usize) -> Vec<LogEvent> {
             at: instant(random),
             severity: random.pick(&["info", "info", "info", "warning", "error"]),
             service: random.chance(70).then(|| random.pick(&SERVICES).to_string()),
-            message: if random.chance(30) { "again".into() } else { format!("event {i}:\t\"quoted\"\n=1+1 é🦊\u{0}") },
+            message: if random.chance(30) {
+                "again".into()
+            } else {
+                format!("event {i}:\t\"quoted\"\n=1+1 é🦊\u{0}")
+            },
             event_id: random.chance(30).then(|| format!("id {}", random.below(40))),
             attributes: random.chance(30).then(|| json!({"n": random.below(9), "ok": true, "none": null, "t": "x\n"})),
         })
@@ -181,7 +185,8 @@ fn batches_of_unique_events(random: &mut Random, batches: usize, len: usize) -> 
 }
 
 fn instant(random: &mut Random) -> DateTime<Utc> {
-    let base = *random.pick(&["2024-02-29T23:59:59Z", "2024-03-01T00:00:00Z", "2019-05-05T12:00:00Z", "1969-12-31T23:59:59Z"]);
+    let base =
+        random.pick(&["2024-02-29T23:59:59Z", "2024-03-01T00:00:00Z", "2019-05-05T12:00:00Z", "1969-12-31T23:59:59Z"]);
     let base: DateTime<Utc> = base.parse().expect("a time");
     base + TimeDelta::seconds(random.below(3) as i64) + TimeDelta::microseconds(random.below(2) as i64)
 }

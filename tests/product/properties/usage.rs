@@ -1,8 +1,12 @@
-use chrono::{DateTime, Days, FixedOffset, NaiveDate, SecondsFormat, TimeDelta, Utc};
+use std::time::SystemTime;
+
+use chrono::{DateTime, Days, FixedOffset, NaiveDate, SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 
 use crate::support::client::{Client, GZIP, NDJSON, gzip, percent_encoded, url};
-use crate::support::model::{Event, Figures, Filter, Instant, Model, Range, Registration, Said, periods, previous, wire};
+use crate::support::model::{
+    Event, Figures, Filter, Instant, Model, Range, Registration, Said, periods, previous, wire,
+};
 use crate::support::random::{Random, rounds};
 use crate::support::server::Server;
 
@@ -22,7 +26,7 @@ fn figures_are_what_the_definitions_say_whatever_the_order_and_the_batches() {
         let events = random_events(random, 150);
         let mut deliveries = events.clone();
         // Everything may come again, and nothing may come of it.
-        deliveries.extend((0..40).map(|_| random.pick(&events).clone()));
+        deliveries.extend((0..40).map(|_| random.pick(&events)));
         random.shuffle(&mut deliveries);
         for batch in random.batches(&deliveries, 40) {
             story.record(random, batch);
@@ -95,11 +99,12 @@ impl Story {
         let registrations: Vec<Registration> = (0..1 + random.below(3)).map(|_| random_registration(random)).collect();
         let items: Vec<Value> = registrations.iter().map(wire::registration).collect();
         post(&self.server, random, "/users", &items);
-        registrations.iter().for_each(|registration| self.model.register(registration, Utc::now()));
+        let now = Instant::from(SystemTime::now());
+        registrations.iter().for_each(|registration| self.model.register(registration, now));
     }
 
     fn erase(&mut self, random: &mut Random) {
-        let (user, keep) = (*random.pick(&USERS), random.chance(50));
+        let (user, keep) = (random.pick(&USERS), random.chance(50));
         let path = format!("/users/{}?history={}", percent_encoded(user), if keep { "keep" } else { "remove" });
         let answer = self.server.send("DELETE", &path, &[], b"");
         let known = self.model.erase(user, keep);
@@ -182,7 +187,7 @@ impl Story {
 fn random_events(random: &mut Random, count: usize) -> Vec<Event> {
     let mut events = Vec::<Event>::new();
     for _ in 0..count {
-        let before = if events.is_empty() { None } else { Some(random.pick(&events).clone()) };
+        let before = if events.is_empty() { None } else { Some(random.pick(&events)) };
         // Close to another event of the same user, or anywhere.
         let (user, at) = match before {
             Some(event) if random.chance(55) => (event.user, event.at + random_gap(random)),
@@ -202,7 +207,7 @@ fn random_events(random: &mut Random, count: usize) -> Vec<Event> {
 
 /// Around the half hour that parts two sessions, to the microsecond.
 fn random_gap(random: &mut Random) -> TimeDelta {
-    let seconds = *random.pick(&[0, 1, 600, 1799, 1800, 1801, 3600, 7000]);
+    let seconds = random.pick(&[0, 1, 600, 1799, 1800, 1801, 3600, 7000]);
     let gap = TimeDelta::seconds(seconds) + TimeDelta::microseconds(random.below(3) as i64 - 1);
     if random.chance(50) { gap } else { -gap }
 }
@@ -277,7 +282,7 @@ fn shown_day(day: NaiveDate) -> String {
 
 /// The instant with some offset, and now and then digits that are to be cut.
 fn shown(random: &mut Random, at: Instant) -> String {
-    let minutes = *random.pick(&[0, 0, 345, -210, 840, -720]);
+    let minutes = random.pick(&[0, 0, 345, -210, 840, -720]);
     let offset = FixedOffset::east_opt(minutes * 60).expect("an offset of less than a day");
     let local: DateTime<FixedOffset> = at.with_timezone(&offset);
     let format = if random.chance(50) { SecondsFormat::AutoSi } else { SecondsFormat::Micros };

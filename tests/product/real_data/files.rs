@@ -63,8 +63,7 @@ impl Files {
 
     fn lines(&self, name: &str) -> Vec<String> {
         let file = File::open(self.0.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let reader: Box<dyn Read> =
-            if name.ends_with(".gz") { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
+        let reader: Box<dyn Read> = if name.ends_with(".gz") { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
         BufReader::new(reader).lines().map(|line| line.expect("the file is text")).collect()
     }
 }

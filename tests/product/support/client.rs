@@ -68,7 +68,8 @@ impl Client {
     }
 
     pub fn send(&self, method: &str, path_and_query: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        self.try_send(method, path_and_query, headers, body).unwrap_or_else(|e| panic!("{method} {path_and_query}: {e}"))
+        self.try_send(method, path_and_query, headers, body)
+            .unwrap_or_else(|e| panic!("{method} {path_and_query}: {e}"))
     }
 
     /// As [`Client::send`], for servers that may be killed meanwhile.

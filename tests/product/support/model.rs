@@ -127,7 +127,8 @@ impl Model {
             _ => self.ids(by).into_iter().map(|id| (id.clone(), self.group(by, id, filter, range))).collect(),
         };
         groups.retain(|(_, figures)| *figures != Figures::default());
-        groups.sort_by_key(|(id, f)| (u64::MAX - f.active_users, u64::MAX - f.total_sessions, id.is_none(), id.clone()));
+        groups
+            .sort_by_key(|(id, f)| (u64::MAX - f.active_users, u64::MAX - f.total_sessions, id.is_none(), id.clone()));
         groups
     }
 
@@ -163,9 +164,10 @@ impl Person {
         let (start, end) = range;
         let within = |day: NaiveDate| start <= day && day <= end;
         let active = self.events.iter().any(|event| within(event.at.date_naive()) && filter.matches(event));
-        let sessions = self.sessions().into_iter().filter(|session| {
-            within(session[0].at.date_naive()) && session.iter().any(|event| filter.matches(event))
-        });
+        let sessions = self
+            .sessions()
+            .into_iter()
+            .filter(|session| within(session[0].at.date_naive()) && session.iter().any(|event| filter.matches(event)));
         let gone = self.deactivated_at.is_some_and(|at| at.date_naive() < start);
         let counts = active || (!gone && self.is_in_scope(filter, end));
         Figures {

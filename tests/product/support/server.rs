@@ -99,10 +99,8 @@ impl Drop for Server {
 
 /// The defaults, whatever the environment says; any port, and no waiting for the disk, since nothing here is killed.
 fn settings(database: PathBuf) -> Settings {
-    let flags = vec![
-        ("database.path", database.to_string_lossy().into_owned()),
-        ("server.listen", "127.0.0.1:0".to_string()),
-    ];
+    let flags =
+        vec![("database.path", database.to_string_lossy().into_owned()), ("server.listen", "127.0.0.1:0".to_string())];
     let sources = Sources { config: None, environment: std::iter::empty(), flags };
     let mut settings = Settings::load(sources).expect("the defaults are valid");
     settings.store.durability = Durability::None;
