@@ -226,6 +226,21 @@ fn irregular_users_are_found_by_the_day_of_their_deactivation() {
 }
 
 #[test]
+fn the_day_of_the_latest_event_is_known_exactly_while_a_user_is_deactivated() {
+    let mut store = Store::new();
+    let last_day = |store: &Store| store.find("u").unwrap().last_day.unwrap();
+    let deactivated = |change| Registration { deactivated_at: change, ..registration("u") };
+    store.record(&[event("u", 0, "", "", ""), event("u", 4 * 1_440, "", "", "")]);
+    assert_eq!(last_day(&store), at(0).day().month_end());
+    store.register(&[deactivated(Change::Set(at(9 * 1_440)))]);
+    assert_eq!(last_day(&store), at(4 * 1_440).day());
+    store.record(&[event("u", 5 * 1_440, "", "", ""), event("u", 1_440, "", "", "")]);
+    assert_eq!(last_day(&store), at(5 * 1_440).day());
+    store.register(&[deactivated(Change::Clear)]);
+    assert_eq!(last_day(&store), at(0).day().month_end());
+}
+
+#[test]
 fn an_anonymous_user_keeps_its_counts_and_loses_its_id_byte_for_byte() {
     let mut store = Store::new();
     let (user_id, session) = ("zoë/α", event("zoë/α", 0, "red", "mail", "s"));

@@ -3,6 +3,8 @@
 //! [`facts`] turns events into rows and a [`delta::Delta`]; [`rollup`] keeps distinct users and sessions per cell and
 //! period true to the deltas; [`figures`] and its neighbours read.
 
+#[cfg(test)]
+mod brute_force;
 mod changes;
 mod check;
 mod check_nodes;
@@ -16,6 +18,8 @@ pub mod figures;
 mod fold;
 mod groups;
 pub mod lattice;
+#[cfg(test)]
+mod model_test;
 mod names;
 mod node;
 mod overlay;
