@@ -1,1 +1,3 @@
-//! (in the making)
+//! Settings, wiring, start and stop.
+
+pub mod demo;
