@@ -1,7 +1,6 @@
 //! Administration of a database, whether a server holds it or not.
 
 use std::fs;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use crate::auth::{Auth, Keys};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::http::{Local, Service};
-use crate::store::{Store, beside};
+use crate::store::Store;
 
 /// Whether a command may make the database if it does not exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +25,13 @@ pub enum Access {
 pub struct Admin {
     local: Local,
     store: Option<Store>,
+}
+
+/// A good answer.
+pub struct AdminResponse {
+    pub body: Bytes,
+    /// Changes whenever the answer may; None where the API gives none.
+    pub etag: Option<String>,
 }
 
 /// A server that starts or stops holds the lock for a moment without a socket: so long we try again.
@@ -83,12 +89,13 @@ impl Admin {
         self.store.as_ref()
     }
 
-    /// Asks, and returns the body of a good answer. Errors with what the server said, as a kind of its own only where
+    /// Asks, and returns a good answer. Errors with what the server said, as a kind of its own only where
     /// callers tell them apart: `NotFound`, `TooLarge`, `Busy`; all else is `Invalid`.
-    pub async fn send(&self, method: &str, path_and_query: &str, body: impl Into<Bytes>) -> Result<Bytes> {
+    pub async fn send(&self, method: &str, path_and_query: &str, body: impl Into<Bytes>) -> Result<AdminResponse> {
         let answer = self.local.send(method, path_and_query, None, body.into()).await?;
         if (200..300).contains(&answer.status) {
-            return Ok(answer.body);
+            let etag = answer.header("etag").map(str::to_string);
+            return Ok(AdminResponse { body: answer.body, etag });
         }
         let kind = match answer.status {
             404 => Kind::NotFound,

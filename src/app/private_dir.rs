@@ -18,7 +18,10 @@ impl PrivateDir {
         // Fails if the name is taken, by whomever: nobody can put a directory of theirs under us.
         let made = fs::DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|e| {
-            Error::internal(format!("cannot make {}: {e}; TMPDIR names another place for temporary files", path.display()))
+            Error::internal(format!(
+                "cannot make {}: {e}; TMPDIR names another place for temporary files",
+                path.display()
+            ))
         })?;
         Ok(PrivateDir { path })
     }

@@ -23,11 +23,11 @@ pub struct Running {
     /// Absolute address for clients, without a slash at the end: `server.public_url`, or the bound address.
     pub url: String,
     pub keys: Keys,
-    store: Store,
-    stopping: watch::Sender<bool>,
-    serving: JoinSet<()>,
-    /// Gone before the store, and with it the lock: whoever takes the lock next finds no socket of ours.
+    /// Stands before the store, so that it goes before the lock: whoever takes the lock next finds no socket of ours.
     socket: LocalSocket,
+    serving: JoinSet<()>,
+    stopping: watch::Sender<bool>,
+    store: Store,
 }
 
 /// Opens the database, then listens on the address of the settings and on the local socket `<database>.sock`. Prints
@@ -47,11 +47,11 @@ pub async fn start(settings: Settings, clock: Clock) -> Result<Running> {
     let url = http.public_url.clone();
     let keys = Keys::new(store.clone(), clock.clone());
     let service = http::Service::new(store.clone(), Auth::new(keys.clone()), clock, http);
-    let (stopping, stop) = watch::channel(false);
+    let stopping = watch::Sender::new(false);
     let mut serving = JoinSet::new();
-    serving.spawn(http::serve_tcp(listener, Arc::clone(&service), stop.clone()));
-    serving.spawn(http::serve_local(local, service, stop));
-    Ok(Running { address, url, keys, store, stopping, serving, socket })
+    serving.spawn(http::serve_tcp(listener, Arc::clone(&service), stopped(&stopping)));
+    serving.spawn(http::serve_local(local, service, stopped(&stopping)));
+    Ok(Running { address, url, keys, socket, serving, stopping, store })
 }
 
 impl Running {
@@ -73,6 +73,15 @@ impl Running {
         // Waits for the writer's thread; on a blocking thread, so that a second signal is still heard.
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
         drop(self.socket);
+    }
+}
+
+/// Resolves once the server is to stop.
+fn stopped(stopping: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + use<> {
+    let mut stopping = stopping.subscribe();
+    async move {
+        // A sender that is gone says the same: nobody holds the server any more.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 }
 

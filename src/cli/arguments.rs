@@ -22,7 +22,7 @@ Exit codes: 0 done, 1 failed, 2 not understood. `analytics help COMMAND` tells m
 
 /// A reporting and analytics server in one binary and one SQLite file.
 #[derive(Parser, Debug)]
-#[command(name = "analytics", version, after_help = EXAMPLES, disable_help_subcommand = false)]
+#[command(name = "analytics", version, after_help = EXAMPLES)]
 pub struct Arguments {
     #[command(flatten)]
     pub global: Global,
@@ -81,10 +81,10 @@ pub struct Serve {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
     /// Serve sample data from a temporary database that is removed at exit
-    #[arg(long, conflicts_with_all = ["ephemeral", "database"])]
+    #[arg(long, conflicts_with = "ephemeral")]
     pub demo: bool,
     /// Serve an empty temporary database on any free port; it is removed at exit
-    #[arg(long, conflicts_with = "database")]
+    #[arg(long)]
     pub ephemeral: bool,
 }
 
@@ -237,7 +237,7 @@ A setting comes from a flag, else from the environment, else from the settings f
 environment's name for server.listen is ANALYTICS_SERVER_LISTEN.
 
 Example:
-  analytics config > analytics.toml     a settings file with everything as it is now";
+  analytics config > new.toml     a settings file with everything as it is now";
 
 #[derive(Args, Debug)]
 #[command(after_help = CONFIG_HELP)]
@@ -297,8 +297,6 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         let lines = [
             "analytics serve --demo --ephemeral",
-            "analytics serve --demo --database a.db",
-            "analytics --database a.db serve --ephemeral",
             "analytics report --start 2025-01-01",
             "analytics report --start 2025-02-29 --end 2025-03-01",
             "analytics report --range last-month --start 2025-01-01 --end 2025-01-31",

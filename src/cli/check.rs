@@ -19,7 +19,7 @@ pub fn run(global: Global, arguments: &Check) -> Outcome {
         let answer = admin.send("POST", "/admin/check", "").await;
         admin.close().await;
         let findings: Findings =
-            serde_json::from_slice(&answer?).map_err(|e| Error::internal(format!("an unexpected answer: {e}")))?;
+            serde_json::from_slice(&answer?.body).map_err(|e| Error::internal(format!("an unexpected answer: {e}")))?;
         show(&findings, arguments.json)
     })
 }

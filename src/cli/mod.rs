@@ -7,6 +7,7 @@ mod duration;
 mod import;
 mod key;
 mod output;
+mod percent;
 mod report;
 mod serve;
 

@@ -22,14 +22,19 @@ struct Ready {
 }
 
 pub fn run(global: Global, arguments: &Serve) -> Outcome {
+    let throw_away = arguments.demo || arguments.ephemeral;
+    if throw_away && global.database.is_some() {
+        let message = "--demo and --ephemeral make a temporary database of their own; leave --database out";
+        return Err(Failure::Usage(message.into()));
+    }
     let mut flags: Vec<_> = arguments.listen.clone().map(|address| ("server.listen", address)).into_iter().collect();
     if arguments.ephemeral && flags.is_empty() {
         flags.push(("server.listen", "127.0.0.1:0".into()));
     }
     let mut settings = super::settings(global, flags)?;
     // Outlives everything that has files in it: removed when this function returns, whatever has happened.
-    let throw_away = (arguments.demo || arguments.ephemeral).then(PrivateDir::create).transpose()?;
-    if let Some(dir) = &throw_away {
+    let private_dir = throw_away.then(PrivateDir::create).transpose()?;
+    if let Some(dir) = &private_dir {
         settings.store.path = dir.path().join("analytics.db");
         settings.store.durability = Durability::None;
     }
@@ -38,8 +43,8 @@ pub fn run(global: Global, arguments: &Serve) -> Outcome {
 
 async fn serve(settings: Settings, arguments: &Serve) -> Outcome {
     let throw_away = arguments.demo || arguments.ephemeral;
-    let mut signals = Signals::listen(throw_away)
-        .map_err(|e| Error::internal(format!("cannot listen for signals: {e}")))?;
+    let mut signals =
+        Signals::listen(throw_away).map_err(|e| Error::internal(format!("cannot listen for signals: {e}")))?;
     let database = settings.store.path.clone();
     let running = start(settings, Clock::system()).await?;
     if arguments.demo {
@@ -116,6 +121,13 @@ fn shell_quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_temporary_database_cannot_be_a_named_one() {
+        let global = Global { database: Some("a.db".into()), config: None };
+        let refused = run(global, &Serve { listen: None, demo: false, ephemeral: true });
+        assert!(matches!(refused, Err(Failure::Usage(_))));
+    }
 
     #[test]
     fn a_path_can_be_pasted_into_a_shell() {

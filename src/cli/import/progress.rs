@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::say;
-use crate::clock::Clock;
 use crate::cli::report::grouped;
+use crate::clock::Clock;
 
 pub struct Progress {
     bar: ProgressBar,

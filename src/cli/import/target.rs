@@ -117,10 +117,10 @@ async fn post(admin: &Admin, path: &str, body: Bytes) -> Result<Vec<Rejected>> {
             Err(Error { kind: Kind::Busy { retry_after_s }, .. }) => {
                 tokio::time::sleep(Duration::from_secs(retry_after_s)).await;
             }
-            answer => return receipt(&answer?),
+            answer => return receipt(&answer?.body),
         }
     }
-    receipt(&admin.send("POST", path, body).await?)
+    receipt(&admin.send("POST", path, body).await?.body)
 }
 
 fn receipt(body: &[u8]) -> Result<Vec<Rejected>> {

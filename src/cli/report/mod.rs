@@ -14,9 +14,10 @@ pub use self::table::{Align, grouped, table};
 use self::answer::{Answer, GroupEntry};
 use super::arguments::{Global, Report};
 use super::output::{Failure, Outcome, print, print_json};
+use super::percent::percent_encode;
 use crate::app::{Access, Admin};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::{DateRange, Id, Timestamp};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -36,6 +37,8 @@ pub enum GroupName {
 
 /// The most that one answer of the API holds.
 const GROUPS_PER_PAGE: u64 = 1_000;
+/// While a server takes events in, pages may be of different states: so often all are asked for anew.
+const WHOLE_TRIES: u32 = 10;
 
 pub fn run(global: Global, arguments: &Report) -> Outcome {
     let clock = Clock::system();
@@ -66,34 +69,43 @@ fn range_of(arguments: &Report, clock: &Clock) -> Outcome<DateRange> {
     }
     let now = Timestamp::from_unix_micros(clock.unix_micros());
     let range = now.and_then(|now| arguments.range.unwrap_or(NamedRange::Last30Days).on(now.day()));
-    range.ok_or_else(|| Error::internal("this machine's clock stands outside the calendar; give --start and --end").into())
+    range.ok_or_else(|| {
+        Error::internal("this machine's clock stands outside the calendar; give --start and --end").into()
+    })
 }
 
 /// The whole answer; groups come in as many pages as there are, up to `--limit`.
 async fn ask(admin: &Admin, range: DateRange, arguments: &Report) -> Result<Answer> {
     let path = path_of(range, arguments);
     if arguments.group_by.is_none() {
-        return answer::decode(&admin.send("GET", &path, "").await?);
+        return answer::decode(&admin.send("GET", &path, "").await?.body);
     }
-    let wanted = arguments.limit.unwrap_or(u64::MAX);
-    let per_page = wanted.min(GROUPS_PER_PAGE);
-    let mut whole: Option<Answer> = None;
-    for page in 1.. {
-        let path = format!("{path}&limit={per_page}&page={page}");
-        let answer = answer::decode(&admin.send("GET", &path, "").await?)?;
-        let pages = answer.total_pages.unwrap_or(0);
-        let so_far = whole.get_or_insert_with(|| Answer { groups: Some(vec![]), ..answer.clone() });
-        let groups: &mut Vec<GroupEntry> = so_far.groups.get_or_insert_default();
-        groups.extend(answer.groups.unwrap_or_default());
-        if page >= pages || groups.len() as u64 >= wanted {
-            groups.truncate(wanted.try_into().unwrap_or(usize::MAX));
-            break;
+    for _ in 0..WHOLE_TRIES {
+        if let Some(whole) = ask_whole(admin, &path, arguments.limit.unwrap_or(u64::MAX)).await? {
+            return Ok(whole);
         }
     }
-    let mut whole = whole.ok_or_else(|| Error::internal("no page was asked for"))?;
+    Err(Error::new(Kind::Busy { retry_after_s: 1 }, "the figures change faster than all groups can be read; use --limit"))
+}
+
+/// None if the figures changed between two pages: parts of different answers make no whole.
+async fn ask_whole(admin: &Admin, path: &str, groups_max: u64) -> Result<Option<Answer>> {
+    let per_page = groups_max.min(GROUPS_PER_PAGE);
+    let first = admin.send("GET", &format!("{path}&limit={per_page}&page=1"), "").await?;
+    let mut whole = answer::decode(&first.body)?;
+    let pages = whole.total_pages.unwrap_or(0).min(groups_max.div_ceil(per_page));
+    let groups: &mut Vec<GroupEntry> = whole.groups.get_or_insert_default();
+    for page in 2..=pages {
+        let next = admin.send("GET", &format!("{path}&limit={per_page}&page={page}"), "").await?;
+        if next.etag != first.etag {
+            return Ok(None);
+        }
+        groups.extend(answer::decode(&next.body)?.groups.unwrap_or_default());
+    }
+    groups.truncate(groups_max.try_into().unwrap_or(usize::MAX));
     // What is given is one list: the pages it came in are nobody's concern.
     (whole.page, whole.total_pages) = (None, None);
-    Ok(whole)
+    Ok(Some(whole))
 }
 
 fn path_of(range: DateRange, arguments: &Report) -> String {
@@ -122,18 +134,6 @@ fn path_of(range: DateRange, arguments: &Report) -> String {
         add("compare", "previous");
     }
     path
-}
-
-/// All but the unreserved characters of RFC 3986, 2.3, as %XX.
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]
