@@ -157,7 +157,7 @@ fn check_events_without_order(conn: &Connection, findings: &mut Findings) -> Res
 
 fn check_groups(snapshot: &LogSnapshot, findings: &mut Findings) {
     for group in snapshot.directory.groups() {
-        let sum = group.leaves.iter().fold(Counts::default(), |sum, leaf| sum.plus(&leaf.counts));
+        let sum = Counts::sum(group.leaves.iter().map(|leaf| &leaf.counts));
         if sum != group.counts {
             findings
                 .add(format!("group in memory from {}: is not the sum of its leaves", Shown(group.leaves[0].first)));

@@ -59,7 +59,7 @@ pub struct Group {
 
 impl Group {
     fn new(leaves: Vec<Leaf>) -> Group {
-        let counts = leaves.iter().fold(Counts::default(), |sum, leaf| sum.plus(&leaf.counts));
+        let counts = Counts::sum(leaves.iter().map(|leaf| &leaf.counts));
         Group { counts, leaves }
     }
 
