@@ -89,7 +89,7 @@ fn post_until_killed(round: usize, server: Process, client: &Client) -> Vec<Stri
 fn post(client: &Client, who: &str, batch: usize) -> Option<Vec<String>> {
     let names = names(who, batch);
     let (path, event): (_, fn(&String) -> Value) =
-        if batch % 2 == 0 { ("/usage/events", usage_event) } else { ("/logs/system-events", log_event) };
+        if batch.is_multiple_of(2) { ("/usage/events", usage_event) } else { ("/logs/system-events", log_event) };
     let lines: String = names.iter().map(|name| format!("{}\n", event(name))).collect();
     let answer = client.try_send("POST", path, &[NDJSON], lines.as_bytes()).ok()?;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -97,7 +97,7 @@ fn post(client: &Client, who: &str, batch: usize) -> Option<Vec<String>> {
 }
 
 fn names(who: &str, batch: usize) -> Vec<String> {
-    let kind = if batch % 2 == 0 { "user" } else { "line" };
+    let kind = if batch.is_multiple_of(2) { "user" } else { "line" };
     (0..BATCH).map(|n| format!("{kind} {who}-{batch}-{n}")).collect()
 }
 

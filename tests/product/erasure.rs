@@ -124,6 +124,7 @@ impl Crowd {
     }
 
     fn erase(&self, history: &str) {
+        assert!(!self.files_with_traces().is_empty(), "the id is in the files, and we can find it there");
         let answer = self.client.send("DELETE", &user_path(&format!("?history={history}")), &[], b"");
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
@@ -132,13 +133,17 @@ impl Crowd {
     fn expect_no_trace(&self) {
         let erased = Instant::now();
         loop {
-            let left = files_with(self.database.parent().expect("a directory"), PIECE);
+            let left = self.files_with_traces();
             if left.is_empty() {
                 return;
             }
             assert!(erased.elapsed() < GONE_WITHIN, "after a minute the id is still in {left:?}");
             std::thread::sleep(POLL_EVERY);
         }
+    }
+
+    fn files_with_traces(&self) -> Vec<PathBuf> {
+        files_with(self.database.parent().expect("a directory"), PIECE)
     }
 
     fn expect_clean_check(&self) {
@@ -173,7 +178,7 @@ fn name(n: usize) -> String {
 /// The `n`-th half day since 2022.
 fn event(user: &str, n: usize) -> Value {
     let at = chrono::DateTime::from_timestamp(1_640_995_200 + n as i64 * 43_195, 0).expect("a time");
-    let session = (n % 4 == 0).then(|| format!("session {}", n % 3));
+    let session = n.is_multiple_of(4).then(|| format!("session {}", n % 3));
     json!({"user_id": user, "team_id": TEAM, "service": "api", "session_id": session, "timestamp": at.to_rfc3339()})
 }
 

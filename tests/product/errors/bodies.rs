@@ -214,7 +214,7 @@ fn a_body_past_the_bound_is_413_plain_or_once_unpacked() {
     };
     server.post_all(USAGE, &[], filled(bound), 1);
     server.post_all(USAGE, &[GZIP], gzip(&filled(bound)), 1);
-    let expect_too_large = |what: &str, answer: Answer| expect_error(what, &answer, 413, "body_bytes_max");
+    let expect_too_large = |what: &str, answer: Answer| expect_error(what, &answer, 413, "65536 bytes");
     expect_too_large("plain", server.post(USAGE, filled(bound + 1)));
     expect_too_large("one byte", server.send("POST", USAGE, &[GZIP], &gzip(&filled(bound + 1))));
     // A bomb: a hundred million blanks in a few hundred bytes (packed twice it is smaller, and is not unpacked twice).

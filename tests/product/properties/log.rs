@@ -72,7 +72,8 @@ fn a_reader_misses_nothing_and_sees_nothing_twice_while_events_arrive() {
 fn read_a_moving_log(client: &Client, order: &str, acknowledged: &Mutex<HashSet<String>>) {
     let before = acknowledged.lock().unwrap().clone();
     let events = walk(client, &[("order", order), ("limit", "17")]);
-    let mut times: Vec<&str> = events.iter().map(|event| event["timestamp"].as_str().expect("a time")).collect();
+    let time = |event: &Value| event["timestamp"].as_str().and_then(|time| time.parse::<DateTime<Utc>>().ok());
+    let mut times: Vec<DateTime<Utc>> = events.iter().map(|event| time(event).expect("a time")).collect();
     if order == "desc" {
         times.reverse();
     }

@@ -14,14 +14,6 @@ pub fn create_key(database: &Path, scopes: &[&str]) -> String {
     answer["key"].as_str().expect("a key").to_string()
 }
 
-/// Recomputes every rollup and count; gives what differs.
-pub fn check(database: &Path) -> Vec<String> {
-    let (status, answer) = send(database, "POST", "/admin/check", "");
-    assert_eq!(status, 200, "{answer}");
-    let lines = answer["differs"].as_array().expect("a list of lines");
-    lines.iter().map(|line| line.as_str().expect("a line").to_string()).collect()
-}
-
 fn send(database: &Path, method: &str, path: &str, body: &str) -> (u16, Value) {
     let socket = format!("{}.sock", database.display());
     let mut stream = UnixStream::connect(&socket).unwrap_or_else(|e| panic!("{socket}: {e}"));

@@ -64,11 +64,6 @@ impl Process {
         Client::new(&self.base, Some(&key))
     }
 
-    /// The same key as `client`, at this server.
-    pub fn base(&self) -> &str {
-        &self.base
-    }
-
     pub fn kill(mut self) {
         self.child.kill().expect("SIGKILL reaches our child");
         self.child.wait().expect("our child ends");
