@@ -102,7 +102,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// From leaves in order, the first of which begins at [`START`]; `last` is the greatest position that they and
+    /// From leaves in order, the first of which begins before every event; `last` is the greatest position that they and
     /// all keys still to be added hold.
     pub fn new(shape: Shape, leaves: Vec<Leaf>, names: Arc<Names>, last: Position, last_seq: i64) -> Directory {
         debug_assert!(leaves.first().is_some_and(|leaf| leaf.first == START));
