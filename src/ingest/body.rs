@@ -99,7 +99,6 @@ fn read_objects<T: Item>(body: &[u8], rules: &Rules) -> Result<Batch<T>> {
     let behind = &body[values.byte_offset()..];
     match first {
         Some(Ok(object)) if behind.trim_ascii().is_empty() => {
-            check_items(1, rules)?;
             let mut batch = Batch::new();
             let read = read_item(object.get(), rules).map_err(|unread| not_taken(unread, "of the object"));
             batch.add(0, read);

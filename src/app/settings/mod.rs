@@ -1,6 +1,6 @@
 //! Settings: flag over environment over file over default.
 //!
-//! [`table`] describes every setting as data; the defaults are read from the compiled-in `analytics.toml` by the same
+//! `table` describes every setting as data; the defaults are read from the compiled-in `analytics.toml` by the same
 //! code as any other file. What is in effect is kept with where it came from.
 
 mod file;
