@@ -16,6 +16,8 @@ mod names;
 pub mod rollup;
 mod scope;
 mod sessions;
+#[cfg(test)]
+mod test_store;
 pub mod user;
 pub mod user_day;
 mod users;
