@@ -22,14 +22,8 @@ const UNPACK_ELSEWHERE_FROM_BYTES: usize = 16 * 1024;
 const RETRY_AFTER_S: u64 = 1;
 
 /// Types that no client means JSON by. Any other label is taken: tracking SDKs send JSON as a form.
-const FOREIGN_TYPES: [&str; 6] = [
-    "multipart/",
-    "text/xml",
-    "application/xml",
-    "application/x-protobuf",
-    "application/protobuf",
-    "text/html",
-];
+const FOREIGN_TYPES: [&str; 6] =
+    ["multipart/", "text/xml", "application/xml", "application/x-protobuf", "application/protobuf", "text/html"];
 
 /// What a body is allowed.
 pub struct Limits {
@@ -190,7 +184,8 @@ mod tests {
     #[tokio::test]
     async fn types_and_encodings_that_cannot_be_json_are_refused() {
         let limits = limits(100, 1000);
-        for label in ["application/json", "application/x-www-form-urlencoded", "text/plain; charset=utf-8", "nonsense"] {
+        for label in ["application/json", "application/x-www-form-urlencoded", "text/plain; charset=utf-8", "nonsense"]
+        {
             assert_eq!(read_with(header::CONTENT_TYPE, label, &limits).await.unwrap(), "12345", "{label}");
         }
         for label in ["multipart/form-data; boundary=x", "application/xml", "Application/X-Protobuf"] {

@@ -107,7 +107,7 @@ impl Connections {
         let (service, stopping) = (Arc::clone(&self.service), self.stop.subscribe());
         self.tasks.spawn(async move {
             let _open = service.metrics.connection();
-            serve(stream, peer, service, stopping).await;
+            serve(stream, peer, Arc::clone(&service), stopping).await;
             drop(held);
         });
     }

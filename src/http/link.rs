@@ -24,7 +24,7 @@ pub fn next_cursor(path: &str, query: &Query, cursor: &str) -> String {
     link(path, query, "cursor", cursor, "next")
 }
 
-fn link(path: &str, query: &Query, name: &str, value: &str, rel: &str) -> String {
+fn link(path: &str, query: &Query, name: &'static str, value: &str, rel: &str) -> String {
     let kept = query.pairs().filter(|(kept, _)| *kept != name);
     let pairs: Vec<String> =
         kept.chain([(name, value)]).map(|(name, value)| format!("{name}={}", percent_encode(value))).collect();

@@ -151,7 +151,9 @@ impl Place<'_> {
 
     fn methods(&self) -> &'static str {
         match self {
-            Place::UsageSummary | Place::Health | Place::Ready | Place::OpenApi | Place::Metrics => "GET, HEAD, OPTIONS",
+            Place::UsageSummary | Place::Health | Place::Ready | Place::OpenApi | Place::Metrics => {
+                "GET, HEAD, OPTIONS"
+            }
             Place::SystemEvents => "GET, HEAD, POST, OPTIONS",
             Place::UsageEvents | Place::Users | Place::Check => "POST, OPTIONS",
             Place::User(_) => "PUT, DELETE, OPTIONS",
@@ -172,7 +174,8 @@ fn segment<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
 }
 
 fn user_id(segment: &str) -> Result<Id> {
-    let id = query::percent_decode(segment).map_err(|rule| Error::invalid(format!("the user id in the path {rule}")))?;
+    let id =
+        query::percent_decode(segment).map_err(|rule| Error::invalid(format!("the user id in the path {rule}")))?;
     Id::new(id).map_err(|rule| Error::invalid(format!("the user id in the path {rule}")))
 }
 

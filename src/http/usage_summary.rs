@@ -63,11 +63,8 @@ impl Question {
         let (start, end) = (query.required_date("start_date")?, query.required_date("end_date")?);
         let range = DateRange::new(start, end)
             .ok_or_else(|| invalid("start_date", "must not lie after \"end_date\"; both days are inclusive"))?;
-        let filter = UsageFilter {
-            user_id: query.id("user_id")?,
-            team_id: query.id("team_id")?,
-            service: query.id("service")?,
-        };
+        let filter =
+            UsageFilter { user_id: query.id("user_id")?, team_id: query.id("team_id")?, service: query.id("service")? };
         let interval = query.choice("interval", &INTERVALS)?;
         if interval.is_some_and(|interval| range.periods(interval).nth(SERIES_MAX).is_some()) {
             let rule = format!("would give more than {SERIES_MAX} entries; take a longer interval or a shorter range");
@@ -119,9 +116,7 @@ impl Groups {
         let by = query.choice("group_by", &DIMENSIONS)?;
         let (limit, page) = (query.number("limit", GROUPS_MAX)?, query.number("page", u64::MAX)?);
         match by {
-            Some(by) => {
-                Ok(Some(Groups { by, limit: limit.unwrap_or(GROUPS_DEFAULT), page: page.unwrap_or(1) }))
-            }
+            Some(by) => Ok(Some(Groups { by, limit: limit.unwrap_or(GROUPS_DEFAULT), page: page.unwrap_or(1) })),
             None if limit.is_some() => Err(invalid("limit", "needs \"group_by\": without it there are no pages")),
             None if page.is_some() => Err(invalid("page", "needs \"group_by\": without it there are no pages")),
             None => Ok(None),

@@ -7,17 +7,33 @@ const TRAILER_BYTES_MAX: usize = 8 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Chunked {
-    Size { size: u64, digits: u8 },
+    Size {
+        size: u64,
+        digits: u8,
+    },
     /// Behind the size: a blank or an extension, up to the line's end.
-    Extension { size: u64, len: usize },
-    SizeLf { size: u64 },
-    Payload { left: u64 },
+    Extension {
+        size: u64,
+        len: usize,
+    },
+    SizeLf {
+        size: u64,
+    },
+    Payload {
+        left: u64,
+    },
     PayloadCr,
     PayloadLf,
     /// At the start of a trailer line; `len` counts the whole section.
-    TrailerStart { len: usize },
-    Trailer { len: usize },
-    TrailerLf { len: usize },
+    TrailerStart {
+        len: usize,
+    },
+    Trailer {
+        len: usize,
+    },
+    TrailerLf {
+        len: usize,
+    },
     EndLf,
     End,
 }

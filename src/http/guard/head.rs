@@ -145,7 +145,9 @@ impl Headers {
 
     fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Violation> {
         if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-            return Err(Violation::Malformed("Transfer-Encoding must be chunked, once; compress with Content-Encoding"));
+            return Err(Violation::Malformed(
+                "Transfer-Encoding must be chunked, once; compress with Content-Encoding",
+            ));
         }
         self.chunked = true;
         Ok(())
@@ -159,9 +161,7 @@ impl Headers {
         }
         match (self.chunked, self.length) {
             (true, Some(_)) => Err(Violation::Malformed("Content-Length and Transfer-Encoding exclude each other")),
-            (true, None) if version == Version::Http10 => {
-                Err(Violation::Malformed("Transfer-Encoding needs HTTP/1.1"))
-            }
+            (true, None) if version == Version::Http10 => Err(Violation::Malformed("Transfer-Encoding needs HTTP/1.1")),
             (true, None) => Ok(Framing::Chunked),
             (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
         }
