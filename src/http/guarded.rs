@@ -163,6 +163,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Guarded<S> {
                 this.start += count;
                 return Poll::Ready(Ok(()));
             }
+            if this.refusal.get().is_some() {
+                // hyper would take the end of input for a client that has gone, and drop the answer. It closes by itself
+                // once the stand-in is answered.
+                return Poll::Pending;
+            }
             if this.ended {
                 return Poll::Ready(Ok(()));
             }

@@ -282,3 +282,77 @@ impl RequestIds {
         format!("{:016x}", self.key.hash_one(count))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Empty};
+
+    use super::*;
+    use crate::auth::Keys;
+    use crate::ingest::Bounds;
+    use crate::store::{self, Durability};
+
+    fn service(directory: &tempfile::TempDir, handler_timeout: Duration) -> Arc<Service> {
+        let clock = Clock::manual(0);
+        let database = store::Settings {
+            path: directory.path().join("analytics.db"),
+            durability: Durability::None,
+            teams_max: 10,
+            services_max: 10,
+            queue_items_max: 10,
+        };
+        let store = Store::open(&database, clock.clone()).unwrap();
+        let long = Duration::from_secs(60);
+        let bounds = Bounds {
+            body_bytes_max: 1000,
+            items_max: 10,
+            nesting_max: 8,
+            message_bytes_max: 100,
+            attributes_bytes_max: 100,
+        };
+        let settings = Settings {
+            public_url: "http://127.0.0.1".into(),
+            contact: String::new(),
+            cors_origins: vec![],
+            connections_max: 10,
+            connections_per_peer_max: 10,
+            header_timeout: long,
+            body_timeout: long,
+            handler_timeout,
+            write_timeout: long,
+            connection_age_max: long,
+            drain_timeout: long,
+            metrics_public: false,
+            bounds,
+        };
+        Service::new(store.clone(), Auth::new(Keys::new(store, clock.clone())), clock, settings)
+    }
+
+    async fn get(service: &Arc<Service>, target: &str) -> (u16, String) {
+        let request = Request::get(target).body(Empty::<Bytes>::new()).unwrap();
+        let response = service.answer(request, Peer::Local).await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn work_that_does_not_end_in_time_is_503() {
+        const BY_USER: &str = "/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31&group_by=user";
+        let directory = tempfile::tempdir().unwrap();
+        let service = service(&directory, Duration::from_millis(20));
+        let _all = Arc::clone(&service.long_reads).acquire_many_owned(LONG_READS_MAX as u32).await.unwrap();
+        let (status, body) = get(&service, BY_USER).await;
+        assert_eq!(status, 503, "{body}");
+        assert_eq!(get(&service, "/healthz").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_stopping_server_is_alive_and_not_ready() {
+        let directory = tempfile::tempdir().unwrap();
+        let service = service(&directory, Duration::from_secs(60));
+        assert_eq!(get(&service, "/readyz").await, (200, r#"{"status":"ready"}"#.into()));
+        service.stop();
+        assert_eq!((get(&service, "/readyz").await.0, get(&service, "/healthz").await.0), (503, 200));
+    }
+}
