@@ -36,6 +36,8 @@ mod scope;
 mod series;
 mod sessions;
 mod sets;
+#[cfg(test)]
+mod test_store;
 mod totals;
 mod unit;
 pub mod user;
