@@ -90,12 +90,12 @@ impl Ranking {
         let erased_ords = load_erased(snapshot.conn)?;
         let mut erased = Figures::default();
         for ord in &erased_ords {
-            let is_active = active.contains(*ord);
+            let (is_active, sessions) = (active.contains(*ord), sessions.get(*ord as usize).copied().unwrap_or(0));
             let user = User::load(snapshot.conn, *ord)?;
             let in_total = user.is_some_and(|user| counts_in_total(&user, cell, range, is_active));
             erased.total_users += u64::from(in_total);
             erased.active_users += u64::from(is_active);
-            erased.total_sessions += u64::from(sessions[*ord as usize]);
+            erased.total_sessions += u64::from(sessions);
         }
 
         let mut seen = vec![];
