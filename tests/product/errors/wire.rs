@@ -32,7 +32,7 @@ fn expect_refused(server: &Server, what: &str, bytes: &[u8], status: u16) {
     assert!(json["message"].as_str().is_some_and(|message| !message.is_empty()), "{what}");
     let head = answer.to_ascii_lowercase();
     assert!(head.contains("\r\nx-request-id: ") && head.contains("\r\nconnection: close"), "{what}: {answer}");
-    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{what}: one refusal and nothing after it: {answer}");
+    assert_eq!(answer.matches("HTTP/1.1 4").count(), 1, "{what}: one refusal and nothing after it: {answer}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! Usage figures by definition: every event is kept, and every figure computed anew from all of them. Slow, plain, and
-//! independent of the engine (its calendar is chrono's).
+//! Usage figures by definition: every event is kept, and every figure computed anew from each user's own. Slow, plain,
+//! and independent of the engine (its calendar is chrono's).
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Add;
 
@@ -70,11 +71,27 @@ struct Person {
     cleared_at: Option<Instant>,
     deactivated_at: Option<Instant>,
     events: BTreeSet<Event>,
+    /// Made from the events when first asked for; a new event takes it back.
+    past: OnceCell<Past>,
+}
+
+/// What one event is filtered by: its team and its service.
+type Pair = (Option<String>, Option<String>);
+
+/// What a person's events come to.
+#[derive(Default)]
+struct Past {
+    active: BTreeMap<NaiveDate, BTreeSet<Pair>>,
+    /// By the day on which they began.
+    sessions: BTreeMap<NaiveDate, Vec<BTreeSet<Pair>>>,
+    first_days: BTreeMap<Pair, NaiveDate>,
 }
 
 impl Model {
     pub fn record(&mut self, event: &Event) {
-        self.person(&event.user).events.insert(event.clone());
+        let person = self.person(&event.user);
+        person.events.insert(event.clone());
+        person.past.take();
     }
 
     /// `now`: stands in for a registration date that was never said.
@@ -162,14 +179,12 @@ impl Model {
 impl Person {
     fn figures(&self, filter: &Filter, range: Range) -> Figures {
         let (start, end) = range;
-        let within = |day: NaiveDate| start <= day && day <= end;
-        let active = self.events.iter().any(|event| within(event.at.date_naive()) && filter.matches(event));
-        let sessions = self
-            .sessions()
-            .into_iter()
-            .filter(|session| within(session[0].at.date_naive()) && session.iter().any(|event| filter.matches(event)));
+        let past = self.past.get_or_init(|| Past::of(&self.events));
+        let active = past.active.range(start..=end).any(|(_, pairs)| filter.matches(pairs));
+        let sessions = past.sessions.range(start..=end).flat_map(|(_, sessions)| sessions);
+        let sessions = sessions.filter(|pairs| filter.matches(*pairs));
         let gone = self.deactivated_at.is_some_and(|at| at.date_naive() < start);
-        let counts = active || (!gone && self.is_in_scope(filter, end));
+        let counts = active || (!gone && self.is_in_scope(past, filter, end));
         Figures {
             total_users: u64::from(counts),
             active_users: u64::from(active),
@@ -177,9 +192,9 @@ impl Person {
         }
     }
 
-    fn is_in_scope(&self, filter: &Filter, end: NaiveDate) -> bool {
+    fn is_in_scope(&self, past: &Past, filter: &Filter, end: NaiveDate) -> bool {
         let registered = self.registered_since().is_some_and(|at| at.date_naive() <= end);
-        let used = self.events.iter().any(|event| event.at.date_naive() <= end && filter.matches(event));
+        let used = past.first_days.iter().any(|(pair, day)| *day <= end && filter.matches([pair]));
         match (&filter.team, &filter.service) {
             (None, None) => registered,
             (Some(Some(team)), None) => used || (registered && self.home_team.as_ref() == Some(team)),
@@ -191,26 +206,51 @@ impl Person {
         let first_event = self.events.first().map(|event| event.at);
         self.registered_at.into_iter().chain(first_event).min().or(self.cleared_at)
     }
+}
 
-    /// Each session as its events in order of time.
-    fn sessions(&self) -> Vec<Vec<&Event>> {
-        let mut by_id = BTreeMap::<&str, Vec<&Event>>::new();
-        let mut by_gap = Vec::<Vec<&Event>>::new();
-        for event in &self.events {
-            match (&event.session, by_gap.last_mut()) {
-                (Some(id), _) => by_id.entry(id).or_default().push(event),
-                (None, Some(open)) if event.at - open[open.len() - 1].at <= SESSION_GAP => open.push(event),
-                (None, _) => by_gap.push(vec![event]),
-            }
+impl Past {
+    fn of(events: &BTreeSet<Event>) -> Past {
+        let mut past = Past::default();
+        for event in events {
+            let day = event.at.date_naive();
+            past.active.entry(day).or_default().insert(event.pair());
+            past.first_days.entry(event.pair()).or_insert(day);
         }
-        by_id.into_values().chain(by_gap).collect()
+        for session in sessions(events) {
+            let touched = session.iter().map(|event| event.pair()).collect();
+            past.sessions.entry(session[0].at.date_naive()).or_default().push(touched);
+        }
+        past
+    }
+}
+
+/// Each session as its events in order of time.
+fn sessions(events: &BTreeSet<Event>) -> Vec<Vec<&Event>> {
+    let mut by_id = BTreeMap::<&str, Vec<&Event>>::new();
+    let mut by_gap = Vec::<Vec<&Event>>::new();
+    for event in events {
+        match (&event.session, by_gap.last_mut()) {
+            (Some(id), _) => by_id.entry(id).or_default().push(event),
+            (None, Some(open)) if event.at - open[open.len() - 1].at <= SESSION_GAP => open.push(event),
+            (None, _) => by_gap.push(vec![event]),
+        }
+    }
+    by_id.into_values().chain(by_gap).collect()
+}
+
+impl Event {
+    fn pair(&self) -> Pair {
+        (self.team.clone(), self.service.clone())
     }
 }
 
 impl Filter {
-    fn matches(&self, event: &Event) -> bool {
-        self.team.as_ref().is_none_or(|team| *team == event.team)
-            && self.service.as_ref().is_none_or(|service| *service == event.service)
+    /// Whether any single one matches all that is asked for.
+    fn matches<'a>(&self, pairs: impl IntoIterator<Item = &'a Pair>) -> bool {
+        pairs.into_iter().any(|(team, service)| {
+            self.team.as_ref().is_none_or(|asked| asked == team)
+                && self.service.as_ref().is_none_or(|asked| asked == service)
+        })
     }
 
     /// As query parameters.
