@@ -1,7 +1,32 @@
 //! The only part that decodes what comes in: JSON, NDJSON and CSV, plain or gzip, into values of the model.
+//!
+//! Bytes are split into items ([`body`] for requests, [`import`] for files), an item is read into cells by the names of
+//! its fields ([`cells`]), and each kind of item makes its value from its cells (`usage_event`, `system_event`,
+//! `registration`). What a body is, is told by its content: labels of real clients are often wrong.
+
+mod attributes;
+mod batch;
+mod body;
+mod cells;
+mod csv_file;
+mod gzip;
+mod import;
+mod message;
+mod ndjson_file;
+mod registration;
+mod system_event;
+mod usage_event;
+
+#[cfg(test)]
+mod tests;
+
+pub use batch::{Batch, Receipt};
+pub use cells::{Cell, Cells, Item, Rules};
+pub use gzip::gunzip;
+pub use import::Import;
 
 use crate::error::Result;
-use crate::model::{Id, Registration, Rejected, SystemEvent, Timestamp, UsageEvent};
+use crate::model::{Id, Registration, SystemEvent, Timestamp, UsageEvent};
 
 /// Bounds on what one request may hold; each is a setting under `[limits]` of the same name.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +35,7 @@ pub struct Bounds {
     pub body_bytes_max: usize,
     /// Items of a batch.
     pub items_max: usize,
-    /// Nesting of JSON; a usage event nests one deep, attributes two.
+    /// Nesting of an item's JSON; a usage event nests one deep, a system event with attributes two.
     pub nesting_max: usize,
     /// Bytes of a system event's message.
     pub message_bytes_max: usize,
@@ -18,52 +43,30 @@ pub struct Bounds {
     pub attributes_bytes_max: usize,
 }
 
-/// What could be read of a request. `items[i]` stood at `origins[i]` of the request, counted from 0.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Batch<T> {
-    pub items: Vec<T>,
-    pub origins: Vec<usize>,
-    /// Sorted by index.
-    pub rejected: Vec<Rejected>,
-}
-
-/// What a batch came to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Receipt {
-    pub accepted: usize,
-    /// Sorted by index in the request.
-    pub rejected: Vec<Rejected>,
-}
-
-impl<T> Batch<T> {
-    /// Adds what the store rejected (by index into `items`) to what could not be read.
-    pub fn receipt(_origins: Vec<usize>, _unread: Vec<Rejected>, _rejected_by_store: Vec<Rejected>) -> Receipt {
-        todo!()
-    }
-}
-
-/// Decompresses gzip (several members too). Errors with `TooLarge` past `bytes_max`, `Invalid` if it is not gzip.
-pub fn gunzip(_bytes: &[u8], _bytes_max: usize) -> Result<Vec<u8>> {
-    todo!()
-}
-
 /// One object, an array, or NDJSON. `now` stands in for absent time stamps. Errors with `Invalid` only if nothing can
 /// be read, `TooLarge` past `items_max`.
-pub fn usage_events(_body: &[u8], _now: Timestamp, _bounds: &Bounds) -> Result<Batch<UsageEvent>> {
-    todo!()
+pub fn usage_events(body: &[u8], now: Timestamp, bounds: &Bounds) -> Result<Batch<UsageEvent>> {
+    body::read(body, &Rules { now, bounds: *bounds })
 }
 
 /// As [`usage_events`].
-pub fn system_events(_body: &[u8], _now: Timestamp, _bounds: &Bounds) -> Result<Batch<SystemEvent>> {
-    todo!()
+pub fn system_events(body: &[u8], now: Timestamp, bounds: &Bounds) -> Result<Batch<SystemEvent>> {
+    body::read(body, &Rules { now, bounds: *bounds })
 }
 
 /// As [`usage_events`], without time stamps to stand in for.
-pub fn registrations(_body: &[u8], _bounds: &Bounds) -> Result<Batch<Registration>> {
-    todo!()
+pub fn registrations(body: &[u8], bounds: &Bounds) -> Result<Batch<Registration>> {
+    // A registration has no time stamp that could be absent: any instant will do.
+    body::read(body, &Rules { now: Timestamp::MIN, bounds: *bounds })
 }
 
-/// The body of `PUT /users/{user_id}`: one object without `user_id`, or with the same one.
-pub fn registration_of(_user_id: Id, _body: &[u8], _bounds: &Bounds) -> Result<Registration> {
-    todo!()
+/// The body of `PUT /users/{user_id}`: one object without `user_id`, or with the same one. Errors with `Invalid`.
+pub fn registration_of(user_id: Id, body: &[u8], bounds: &Bounds) -> Result<Registration> {
+    registration::of(user_id, body, &Rules { now: Timestamp::MIN, bounds: *bounds })
+}
+
+/// Appends the item to `out` as one line of NDJSON, as [`usage_events`] and its like read it.
+pub fn write_ndjson<T: Item>(item: &T, out: &mut Vec<u8>) {
+    item.write_json(out);
+    out.push(b'\n');
 }

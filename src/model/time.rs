@@ -12,18 +12,20 @@ impl Timestamp {
     pub const MIN: Timestamp = Timestamp(-62_135_596_800_000_000);
     pub const MAX: Timestamp = Timestamp(253_402_300_799_999_999);
 
+    /// What a time stamp may be, to be set behind the field's name.
+    pub const RULE: &str = "must be an RFC 3339 time such as \"2025-05-21T10:15:30Z\" in the years 0001 to 9999";
+
     /// Parses RFC 3339 with any offset. Digits past the microsecond are cut; second 60 reads as 59.
-    /// Errors with what a time stamp may be, to be set behind the field's name.
+    /// Errors with [`Timestamp::RULE`].
     pub fn parse(text: &str) -> Result<Timestamp, &'static str> {
-        const RULE: &str = "must be an RFC 3339 time such as \"2025-05-21T10:15:30Z\" in the years 0001 to 9999";
         // chrono also takes a blank for the T, which RFC 3339 leaves to agreement; we take what the contract names.
         if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
-            return Err(RULE);
+            return Err(Timestamp::RULE);
         }
-        let at = DateTime::parse_from_rfc3339(text).map_err(|_| RULE)?;
+        let at = DateTime::parse_from_rfc3339(text).map_err(|_| Timestamp::RULE)?;
         // chrono tells second 60 as a nanosecond of a full second or more.
         let micros = i64::from(at.nanosecond() % 1_000_000_000 / 1_000);
-        Timestamp::from_unix_micros(at.timestamp() * 1_000_000 + micros).ok_or(RULE)
+        Timestamp::from_unix_micros(at.timestamp() * 1_000_000 + micros).ok_or(Timestamp::RULE)
     }
 
     /// None outside the years 0001 to 9999.

@@ -2,53 +2,26 @@
 
 use rusqlite::Connection;
 
+use super::changes::Changes;
+use super::days::{Days, Touch};
 use super::delta::Delta;
-use super::lattice::Cell;
+use super::explicit::ExplicitSession;
+pub use super::explicit::explicit_session_days;
+use super::names::Names;
+use super::sessions;
+use super::user::User;
+use super::user_day::{SELECT_DAY, UserDay};
+use super::users::{FIRST_ORD, ORD_END, Users};
 use crate::error::Result;
-use crate::model::{Day, History, Id, Registration, Rejected, Timestamp, UsageEvent};
-use crate::store::digest::DigestKey;
+use crate::model::{Change, DateRange, Id, Registration, Rejected, Timestamp, UsageEvent};
+use crate::store::digest::{DigestKey, Kind};
 
 /// The writer's working memory over the base facts: names, the next ord, users seen lately. Lost on a failed commit
 /// and loaded anew.
-pub struct Facts {}
-
-impl Facts {
-    pub fn load(_conn: &Connection, _key: DigestKey, _bounds: Bounds) -> Result<Facts> {
-        todo!()
-    }
-
-    /// Takes events in any order. Rejects (by index) only what would pass a bound on names.
-    pub fn record(&mut self, _conn: &Connection, _events: &[UsageEvent], _delta: &mut Delta) -> Result<Vec<Rejected>> {
-        todo!()
-    }
-
-    /// Takes commands in their order of arrival; `now` is their registration date where none is known.
-    pub fn register(
-        &mut self,
-        _conn: &Connection,
-        _registrations: &[Registration],
-        _now: Timestamp,
-        _delta: &mut Delta,
-    ) -> Result<Vec<Rejected>> {
-        todo!()
-    }
-
-    /// False if there is no such user. `days`: the days on which a user (by ord) was active.
-    pub fn erase(
-        &mut self,
-        _conn: &Connection,
-        _user_id: &Id,
-        _history: History,
-        _days: &dyn Fn(u32) -> Result<Vec<Day>>,
-        _delta: &mut Delta,
-    ) -> Result<bool> {
-        todo!()
-    }
-
-    /// One more than the highest ord given; bitsets over users need so many bits.
-    pub fn ord_end(&self) -> u32 {
-        todo!()
-    }
+pub struct Facts {
+    pub(super) key: DigestKey,
+    names: Names,
+    pub(super) users: Users,
 }
 
 /// How many distinct names are taken.
@@ -58,7 +31,167 @@ pub struct Bounds {
     pub services_max: u32,
 }
 
-/// The starts (days) of the user's sessions with an id that touch the cell.
-pub fn explicit_session_days(_conn: &Connection, _ord: u32, _cell: Cell) -> Result<Vec<Day>> {
-    todo!()
+impl Facts {
+    pub fn load(conn: &Connection, key: DigestKey, bounds: Bounds) -> Result<Facts> {
+        Ok(Facts { key, names: Names::load(conn, bounds)?, users: Users::load(conn)? })
+    }
+
+    /// Takes events in any order. Rejects (by index) only what would pass a bound on names or users.
+    pub fn record(&mut self, conn: &Connection, events: &[UsageEvent], delta: &mut Delta) -> Result<Vec<Rejected>> {
+        let mut rejected = vec![];
+        let mut uses = self.resolve(conn, events, &mut rejected)?;
+        uses.sort_unstable();
+        let mut changes = Changes::default();
+        for uses in uses.chunk_by(|one, next| one.user_id == next.user_id) {
+            if !self.record_user(conn, uses, &mut changes, delta)? {
+                rejected.extend(uses.iter().map(|one| Rejected { index: one.index, message: too_many_users() }));
+            }
+        }
+        changes.write(conn, &mut self.users)?;
+        rejected.sort_unstable_by_key(|rejected| rejected.index);
+        Ok(rejected)
+    }
+
+    /// Takes commands in their order of arrival; `now` is their registration date where none is known.
+    pub fn register(
+        &mut self,
+        conn: &Connection,
+        registrations: &[Registration],
+        now: Timestamp,
+        delta: &mut Delta,
+    ) -> Result<Vec<Rejected>> {
+        let mut rejected = vec![];
+        let mut changes = Changes::default();
+        for (index, registration) in registrations.iter().enumerate() {
+            if let Err(message) = self.register_user(conn, registration, now, &mut changes, delta)? {
+                rejected.push(Rejected { index, message });
+            }
+        }
+        changes.write(conn, &mut self.users)?;
+        Ok(rejected)
+    }
+
+    /// One more than the highest ord given; bitsets over users need so many bits.
+    pub fn ord_end(&self) -> u32 {
+        self.users.ord_end()
+    }
+
+    /// Names become ids in order of arrival, so that it is the late ones that a bound rejects.
+    fn resolve<'a>(
+        &mut self,
+        conn: &Connection,
+        events: &'a [UsageEvent],
+        rejected: &mut Vec<Rejected>,
+    ) -> Result<Vec<Use<'a>>> {
+        let mut uses = Vec::with_capacity(events.len());
+        for (index, event) in events.iter().enumerate() {
+            match self.names.take(conn, event.team_id.as_ref(), event.service.as_ref())? {
+                Ok((team, service)) => uses.push(Use {
+                    user_id: event.user_id.as_str(),
+                    session_id: event.session_id.as_ref().map(Id::as_str),
+                    touch: Touch { at: event.at, team, service },
+                    index,
+                }),
+                Err(message) => rejected.push(Rejected { index, message }),
+            }
+        }
+        Ok(uses)
+    }
+
+    /// Takes the events of one user, in order. False, and nothing taken, if the user is new and there is no room.
+    fn record_user<'a>(
+        &mut self,
+        conn: &Connection,
+        uses: &[Use<'a>],
+        changes: &mut Changes<'a>,
+        delta: &mut Delta,
+    ) -> Result<bool> {
+        let user_id = uses[0].user_id;
+        let Some(user) = self.users.find_or_create(conn, &self.key, user_id)? else {
+            return Ok(false);
+        };
+        let (ord, known_days) = (user.ord, known_days(user));
+        let mut select = conn.prepare_cached(SELECT_DAY)?;
+        let mut load = |day| match known_days {
+            Some(known) if known.contains(day) => UserDay::load_with(&mut select, day, ord),
+            _ => Ok(None),
+        };
+        let mut days = Days::new(&mut load);
+        let mut is_changed = false;
+        for uses in uses.chunk_by(|one, next| one.session_id == next.session_id) {
+            for one in uses {
+                days.note_activity(ord, one.touch, delta)?;
+                is_changed |= user.observe(one.touch, delta);
+            }
+            match uses[0].session_id {
+                None => uses.iter().try_for_each(|one| sessions::join(&mut days, one.touch, delta))?,
+                Some(session_id) => {
+                    let digest = self.key.digest(Kind::SessionId, session_id);
+                    let known = match known_days {
+                        Some(_) => ExplicitSession::find(conn, ord, &digest)?,
+                        None => None,
+                    };
+                    if let Some(session) = ExplicitSession::join(known, uses.iter().map(|one| one.touch), delta) {
+                        changes.session(ord, digest, session);
+                    }
+                }
+            }
+        }
+        days.into_changed().for_each(|(day, record)| changes.day(day, ord, record));
+        if is_changed {
+            changes.user(ord, user_id);
+        }
+        Ok(true)
+    }
+
+    /// The inner error says why the command is rejected.
+    fn register_user<'a>(
+        &mut self,
+        conn: &Connection,
+        command: &'a Registration,
+        now: Timestamp,
+        changes: &mut Changes<'a>,
+        delta: &mut Delta,
+    ) -> Result<std::result::Result<(), String>> {
+        let team = match &command.team_id {
+            Change::Set(team) => Some(team),
+            Change::Keep | Change::Clear => None,
+        };
+        let home_team = match self.names.take(conn, team, None)? {
+            Ok((home_team, _)) => home_team,
+            Err(message) => return Ok(Err(message)),
+        };
+        let Some(user) = self.users.find_or_create(conn, &self.key, command.user_id.as_str())? else {
+            return Ok(Err(too_many_users()));
+        };
+        if user.register(command, home_team, now, delta) {
+            changes.user(user.ord, command.user_id.as_str());
+        }
+        Ok(Ok(()))
+    }
 }
+
+/// An event whose names are known, in the order in which a batch is worked through: by user, then without a session id
+/// before each session with one, then by time. So each row is loaded once and written once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Use<'a> {
+    user_id: &'a str,
+    session_id: Option<&'a str>,
+    touch: Touch,
+    /// Position in the batch.
+    index: usize,
+}
+
+/// The days between which the database may hold something of the user; None for a user without events. Whatever lies
+/// outside needs no look-up: so the first event of a day, the most frequent case of all that write much, needs none.
+fn known_days(user: &User) -> Option<DateRange> {
+    DateRange::new(user.first_event_at?.day(), user.last_day?)
+}
+
+fn too_many_users() -> String {
+    format!("user_id is new, and there is no room for more than {} users", ORD_END - FIRST_ORD)
+}
+
+#[cfg(test)]
+#[path = "facts_test.rs"]
+mod tests;

@@ -1,11 +1,22 @@
 //! Reads of the usage side, each from one snapshot: a read transaction and the overlay of the same commit.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, named_params};
 
+pub use super::check::check;
+use super::delta::CountKind;
+pub use super::groups::groups;
+use super::lattice::{ANY, Cell};
+use super::node;
+use super::presence::Presence;
 use super::rollup::Overlay;
+pub use super::series::series;
+use super::sets::UserBits;
+use super::totals::total_users;
+use super::user::User;
 use crate::error::Result;
-use crate::model::{DateRange, Figures, GroupBy, GroupPage, Interval, Period, UsageFilter};
+use crate::model::{DateRange, Figures, GroupBy, Id, UsageFilter};
 use crate::store::digest::DigestKey;
+use crate::store::varint::damaged;
 
 /// One consistent state of the usage side.
 pub struct UsageSnapshot<'a> {
@@ -15,34 +26,70 @@ pub struct UsageSnapshot<'a> {
 }
 
 /// The three figures of a range under a filter. An id nobody has sent gives zeros.
-pub fn figures(_snapshot: &UsageSnapshot, _range: DateRange, _filter: &UsageFilter) -> Result<Figures> {
-    todo!()
+pub fn figures(snapshot: &UsageSnapshot, range: DateRange, filter: &UsageFilter) -> Result<Figures> {
+    match Selection::of(snapshot, filter)? {
+        Selection::Nothing => Ok(Figures::default()),
+        Selection::User(user, cell) => Ok(Presence::load(snapshot, &user, cell, range)?.figures(range)),
+        Selection::Everyone(cell) => {
+            let irregular = User::irregular_before(snapshot.conn, range.start())?;
+            let mut bits = UserBits::new(snapshot.overlay.ord_end);
+            cell_figures(snapshot, cell, range, &irregular, &mut bits)
+        }
+    }
 }
 
-/// One entry per period of the range, in order, none left out.
-pub fn series(
-    _snapshot: &UsageSnapshot,
-    _range: DateRange,
-    _filter: &UsageFilter,
-    _interval: Interval,
-) -> Result<Vec<Period>> {
-    todo!()
+/// What a filter comes down to.
+pub(super) enum Selection {
+    /// A name in it was never sent.
+    Nothing,
+    Everyone(Cell),
+    User(Box<User>, Cell),
 }
 
-/// Groups with at least one figure above zero, by active users, then sessions, descending, then id (none last);
-/// `offset` of them skipped, at most `limit` given.
-pub fn groups(
-    _snapshot: &UsageSnapshot,
-    _range: DateRange,
-    _filter: &UsageFilter,
-    _by: GroupBy,
-    _offset: u64,
-    _limit: usize,
-) -> Result<GroupPage> {
-    todo!()
+impl Selection {
+    pub fn of(snapshot: &UsageSnapshot, filter: &UsageFilter) -> Result<Selection> {
+        let team = name_id(snapshot.conn, GroupBy::Team, filter.team_id.as_ref())?;
+        let service = name_id(snapshot.conn, GroupBy::Service, filter.service.as_ref())?;
+        let (Some(team), Some(service)) = (team, service) else { return Ok(Selection::Nothing) };
+        let cell = Cell::new(team, service);
+        let Some(user_id) = &filter.user_id else { return Ok(Selection::Everyone(cell)) };
+        let user = User::find(snapshot.conn, snapshot.key, user_id)?;
+        Ok(user.map_or(Selection::Nothing, |user| Selection::User(Box::new(user), cell)))
+    }
 }
 
-/// Recomputes every rollup from the base facts and says what differs, one line each.
-pub fn check(_snapshot: &UsageSnapshot) -> Result<Vec<String>> {
-    todo!()
+/// [`ANY`] without a name; None for a name that was never sent.
+fn name_id(conn: &Connection, kind: GroupBy, name: Option<&Id>) -> Result<Option<u32>> {
+    const TEAM: &str = "select id from usage_team where team_id = :name";
+    const SERVICE: &str = "select id from usage_service where service = :name";
+    let Some(name) = name else { return Ok(Some(ANY)) };
+    let sql = if kind == GroupBy::Team { TEAM } else { SERVICE };
+    let mut statement = conn.prepare_cached(sql)?;
+    Ok(statement.query_row(named_params! {":name": name.as_str()}, |row| row.get(0)).optional()?)
+}
+
+/// The figures of all users under a cell. `irregular`: users as [`User::irregular_before`] the range's start. `bits`:
+/// room to count in; holds the active users afterwards.
+pub(super) fn cell_figures(
+    snapshot: &UsageSnapshot,
+    cell: Cell,
+    range: DateRange,
+    irregular: &[User],
+    bits: &mut UserBits,
+) -> Result<Figures> {
+    let total_sessions = collect(snapshot, cell, range, bits)?;
+    Ok(Figures {
+        total_users: total_users(snapshot, cell, range, irregular, bits)?,
+        active_users: bits.count(),
+        total_sessions,
+    })
+}
+
+/// Makes `bits` the users that were active in the range under the cell; returns the sessions that started in it.
+pub(super) fn collect(snapshot: &UsageSnapshot, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<u64> {
+    bits.clear();
+    let folded = node::collect(snapshot.conn, cell, range, bits)?;
+    snapshot.overlay.correct_users(cell, range, bits)?;
+    let sessions = folded + snapshot.overlay.count(CountKind::Sessions, cell, range);
+    u64::try_from(sessions).map_err(|_| damaged())
 }

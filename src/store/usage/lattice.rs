@@ -34,6 +34,15 @@ impl Cell {
         [Cell::ALL, Cell::new(team, ANY), Cell::new(ANY, service), Cell::new(team, service)]
     }
 
+    /// Bit i: no pair of `known` counts in entry i of [`Cell::touched`]. All four bits if there are no known pairs; bit 3
+    /// is set unless the pair itself is known.
+    pub fn first_touched(known: impl IntoIterator<Item = (u32, u32)>, team: u32, service: u32) -> u8 {
+        known.into_iter().fold(0b1111, |bits, (known_team, known_service)| {
+            let (team, service) = (known_team == team, known_service == service);
+            bits & !(1 | u8::from(team) << 1 | u8::from(service) << 2 | u8::from(team && service) << 3)
+        })
+    }
+
     /// The distinct cells that events of these (team, service) pairs count in, sorted.
     pub fn touched_by(pairs: impl IntoIterator<Item = (u32, u32)>) -> Vec<Cell> {
         let mut cells: Vec<Cell> = pairs.into_iter().flat_map(|(team, service)| Cell::touched(team, service)).collect();
@@ -104,5 +113,15 @@ mod tests {
         assert_eq!((key.cell().team(), key.cell().service()), (TEAM_IDS_MAX - 1, SERVICE_IDS_MAX - 1));
         assert_eq!(CellKey::from_sql(key.to_sql()), key);
         assert!(key.to_sql() > 0 && key.day() == Day::MAX);
+    }
+
+    #[test]
+    fn a_pair_touches_first_what_no_known_pair_counts_in() {
+        let known = [(5, 7), (6, 8)];
+        let cases = [((5, 7), 0b0000), ((5, 8), 0b1000), ((5, 9), 0b1100), ((9, 7), 0b1010), ((9, 9), 0b1110)];
+        for ((team, service), bits) in cases {
+            assert_eq!(Cell::first_touched(known, team, service), bits, "{team} {service}");
+        }
+        assert_eq!(Cell::first_touched([], 5, 7), 0b1111);
     }
 }

@@ -3,13 +3,35 @@
 //! [`facts`] turns events into rows and a [`delta::Delta`]; [`rollup`] keeps distinct users and sessions per cell and
 //! period true to the deltas; [`figures`] and its neighbours read.
 
+mod changes;
+mod check;
+mod check_nodes;
+mod day_codec;
+mod days;
 pub mod delta;
+mod erase;
+mod explicit;
 pub mod facts;
 pub mod figures;
+mod fold;
+mod groups;
 pub mod lattice;
+mod names;
+mod node;
+mod overlay;
+mod packed_delta;
+mod presence;
 pub mod rollup;
+mod run;
+mod scope;
+mod series;
+mod sessions;
+mod sets;
+mod totals;
 pub mod user;
 pub mod user_day;
+mod user_groups;
+mod users;
 
 use std::sync::Arc;
 

@@ -1,11 +1,12 @@
 //! A tracked user as the base facts know it: registration, home team, scopes and when it entered each.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
-use super::lattice::Cell;
+use super::lattice::{ANY, Cell, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use crate::error::Result;
 use crate::model::{Day, Id, Timestamp};
-use crate::store::digest::DigestKey;
+use crate::store::digest::{DigestKey, Kind};
+use crate::store::varint::{self, Cursor, damaged};
 
 /// The first day with an event of this user in a (team, service) pair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,36 +25,167 @@ pub struct User {
     pub first_event_at: Option<Timestamp>,
     pub last_day: Option<Day>,
     pub deactivated_at: Option<Timestamp>,
+    /// Sorted by (team, service).
     pub pairs: Vec<Pair>,
 }
 
 impl User {
     /// The day of the earlier of the value last registered and the first event.
     pub fn registration_day(&self) -> Day {
-        todo!()
+        self.known_since().expect("a user was seen or registered")
     }
 
     /// The day on which the user enters the cell's scope (PRODUCT: total_users); None if it never has.
-    pub fn enters(&self, _cell: Cell) -> Option<Day> {
-        todo!()
+    pub fn enters(&self, cell: Cell) -> Option<Day> {
+        if cell == Cell::ALL {
+            return self.known_since();
+        }
+        let covered = self.pairs.iter().filter(|pair| cell.covers(pair.team, pair.service));
+        let at_home = self.home_cell() == Some(cell);
+        covered.map(|pair| pair.first_day).chain(self.known_since().filter(|_| at_home)).min()
     }
 
     /// Deactivated, yet active or registered on a later day: no count of leavers holds for such a user.
     pub fn is_irregular(&self) -> bool {
-        todo!()
+        self.deactivated_at.is_some_and(|at| self.last_day.max(self.known_since()) > Some(at.day()))
     }
 
-    pub fn find(_conn: &Connection, _key: &DigestKey, _user_id: &Id) -> Result<Option<User>> {
-        todo!()
+    /// The day on which a regular user leaves every scope it has entered; None for active and irregular users.
+    pub fn leaves(&self) -> Option<Day> {
+        self.deactivated_at.filter(|_| !self.is_irregular()).map(Timestamp::day)
+    }
+
+    /// The day from which the user counts as registered. A cleared registration leaves the first event, and where there
+    /// is none the moment of clearing. None only while a user is being made.
+    pub fn known_since(&self) -> Option<Day> {
+        let known_at = [self.registered_at, self.first_event_at].into_iter().flatten().min();
+        known_at.or(self.cleared_at).map(Timestamp::day)
+    }
+
+    /// The scope that the home team opens without any event; "none" is no home.
+    pub fn home_cell(&self) -> Option<Cell> {
+        (self.home_team != NONE).then(|| Cell::new(self.home_team, ANY))
+    }
+
+    pub fn find(conn: &Connection, key: &DigestKey, user_id: &Id) -> Result<Option<User>> {
+        User::find_by_digest(conn, &key.digest(Kind::UserId, user_id.as_str()))
+    }
+
+    pub fn find_by_digest(conn: &Connection, digest: &[u8; 16]) -> Result<Option<User>> {
+        conn.prepare_cached(SELECT_USER)?
+            .query_and_then(named_params! {":digest": digest}, from_row)?
+            .next()
+            .transpose()
+    }
+
+    pub fn load(conn: &Connection, ord: u32) -> Result<Option<User>> {
+        conn.prepare_cached(SELECT_USER_BY_ORD)?
+            .query_and_then(named_params! {":ord": ord}, from_row)?
+            .next()
+            .transpose()
+    }
+
+    /// Calls with every user, in order of ord; anonymous ones too. Ends with the first error.
+    pub fn for_each(conn: &Connection, mut visit: impl FnMut(User) -> Result<()>) -> Result<()> {
+        let mut statement = conn.prepare_cached(SELECT_USERS)?;
+        statement.query_and_then([], from_row)?.try_for_each(|user| visit(user?))
     }
 
     /// Irregular users deactivated before the day began.
-    pub fn irregular_before(_conn: &Connection, _day: Day) -> Result<Vec<User>> {
-        todo!()
+    pub fn irregular_before(conn: &Connection, day: Day) -> Result<Vec<User>> {
+        conn.prepare_cached(SELECT_IRREGULAR)?
+            .query_and_then(named_params! {":start": day.start().unix_micros()}, from_row)?
+            .collect()
     }
 
     /// None for an erased user.
-    pub fn name(_conn: &Connection, _ord: u32) -> Result<Option<Id>> {
-        todo!()
+    pub fn name(conn: &Connection, ord: u32) -> Result<Option<Id>> {
+        const SELECT_NAME: &str = "select user_id from usage_user_name where ord = :ord";
+        let text: Option<String> = conn
+            .prepare_cached(SELECT_NAME)?
+            .query_row(named_params! {":ord": ord}, |row| row.get("user_id"))
+            .optional()?;
+        // Erasing leaves control characters, which no id holds.
+        Ok(text.and_then(|text| Id::new(text).ok()))
     }
+
+    /// Inserts the row, or overwrites it.
+    pub fn store(&self, conn: &Connection) -> Result<()> {
+        let mut pairs = Vec::with_capacity(self.pairs.len() * 6);
+        for pair in &self.pairs {
+            varint::put(&mut pairs, pair.team.into());
+            varint::put(&mut pairs, pair.service.into());
+            varint::put(&mut pairs, pair.first_day.index().into());
+        }
+        conn.prepare_cached(STORE_USER)?.execute(named_params! {
+            ":ord": self.ord,
+            ":home_team": self.home_team,
+            ":registered_at": self.registered_at.map(Timestamp::unix_micros),
+            ":cleared_at": self.cleared_at.map(Timestamp::unix_micros),
+            ":first_event_at": self.first_event_at.map(Timestamp::unix_micros),
+            ":last_day": self.last_day.map(Day::index),
+            ":deactivated_at": self.deactivated_at.map(Timestamp::unix_micros),
+            ":irregular": self.is_irregular(),
+            ":pairs": pairs,
+        })?;
+        Ok(())
+    }
+}
+
+const STORE_USER: &str = "
+    insert into usage_user (ord, home_team, registered_at, cleared_at, first_event_at, last_day, deactivated_at,
+        irregular, pairs)
+    values (:ord, :home_team, :registered_at, :cleared_at, :first_event_at, :last_day, :deactivated_at,
+        :irregular, :pairs)
+    on conflict (ord) do update set home_team = excluded.home_team, registered_at = excluded.registered_at,
+        cleared_at = excluded.cleared_at, first_event_at = excluded.first_event_at, last_day = excluded.last_day,
+        deactivated_at = excluded.deactivated_at, irregular = excluded.irregular, pairs = excluded.pairs";
+
+const SELECT_USER: &str = "
+    select ord, home_team, registered_at, cleared_at, first_event_at, last_day, deactivated_at, pairs
+    from usage_user where ord = (select ord from usage_user_key where digest = :digest)";
+
+const SELECT_USER_BY_ORD: &str = "
+    select ord, home_team, registered_at, cleared_at, first_event_at, last_day, deactivated_at, pairs
+    from usage_user where ord = :ord";
+
+const SELECT_USERS: &str = "
+    select ord, home_team, registered_at, cleared_at, first_event_at, last_day, deactivated_at, pairs
+    from usage_user order by ord";
+
+const SELECT_IRREGULAR: &str = "
+    select ord, home_team, registered_at, cleared_at, first_event_at, last_day, deactivated_at, pairs
+    from usage_user where irregular = 1 and deactivated_at < :start";
+
+fn from_row(row: &Row) -> Result<User> {
+    let timestamp = |column: &str| -> Result<Option<Timestamp>> {
+        let micros: Option<i64> = row.get(column)?;
+        micros.map(|micros| Timestamp::from_unix_micros(micros).ok_or_else(damaged)).transpose()
+    };
+    let last_day: Option<u32> = row.get("last_day")?;
+    let user = User {
+        ord: row.get("ord")?,
+        home_team: row.get("home_team")?,
+        registered_at: timestamp("registered_at")?,
+        cleared_at: timestamp("cleared_at")?,
+        first_event_at: timestamp("first_event_at")?,
+        last_day: last_day.map(|day| Day::from_index(day).ok_or_else(damaged)).transpose()?,
+        deactivated_at: timestamp("deactivated_at")?,
+        pairs: pairs_from(row.get_ref("pairs")?.as_blob().map_err(rusqlite::Error::from)?)?,
+    };
+    let sound = user.known_since().is_some() && (NONE..TEAM_IDS_MAX).contains(&user.home_team);
+    if sound { Ok(user) } else { Err(damaged()) }
+}
+
+fn pairs_from(bytes: &[u8]) -> Result<Vec<Pair>> {
+    let mut cursor = Cursor::new(bytes);
+    let mut pairs = Vec::with_capacity(bytes.len() / 5);
+    while !cursor.is_empty() {
+        let (team, service, day) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
+        if !(NONE..TEAM_IDS_MAX).contains(&team) || !(NONE..SERVICE_IDS_MAX).contains(&service) {
+            return Err(damaged());
+        }
+        pairs.push(Pair { team, service, first_day: Day::from_index(day).ok_or_else(damaged)? });
+    }
+    if pairs.is_sorted_by_key(|pair| (pair.team, pair.service)) { Ok(pairs) } else { Err(damaged()) }
 }

@@ -1,0 +1,227 @@
+//! Recounts the log from its rows.
+
+use rusqlite::{Connection, Row, params};
+
+use super::LogSnapshot;
+use super::cell::Cell;
+use super::counts::Counts;
+use super::directory::{END, Key, Leaf};
+use super::names::Names;
+use super::{event, ids, leaves, order};
+use crate::error::Result;
+use crate::model::{Id, Position};
+use crate::store::digest::DigestKey;
+use crate::store::varint::damaged;
+
+/// Differences told one by one; the rest are only counted.
+const TOLD_MAX: usize = 100;
+
+/// Recounts everything from the rows and says what differs, one line each, a bounded number of lines. Reads the log
+/// about three times and holds the counts of its leaves.
+pub fn check(snapshot: &LogSnapshot) -> Result<Vec<String>> {
+    let mut findings = Findings::default();
+    check_order(snapshot, &mut findings)?;
+    check_events_without_order(snapshot.conn, &mut findings)?;
+    check_groups(snapshot, &mut findings);
+    let key = digest_key(snapshot.conn)?;
+    check_ids(snapshot.conn, &key, &mut findings)?;
+    check_events_without_id(snapshot.conn, &key, &mut findings)?;
+    Ok(findings.lines())
+}
+
+#[derive(Default)]
+struct Findings {
+    told: Vec<String>,
+    untold: u64,
+}
+
+impl Findings {
+    fn add(&mut self, line: String) {
+        if self.told.len() < TOLD_MAX {
+            self.told.push(line);
+        } else {
+            self.untold += 1;
+        }
+    }
+
+    fn lines(mut self) -> Vec<String> {
+        if self.untold > 0 {
+            self.told.push(format!("log: and {} more differences", self.untold));
+        }
+        self.told
+    }
+}
+
+const ORDER: &str = "
+    select o.at, o.seq, o.cell, e.at, e.severity, e.service
+    from log_order as o left join log_event as e on e.seq = o.seq
+    order by o.at, o.seq";
+
+/// Holds each key against its event, and recounts the leaves, those in memory and those in the database.
+fn check_order(snapshot: &LogSnapshot, findings: &mut Findings) -> Result<()> {
+    let current: Vec<&Leaf> = snapshot.directory.groups().flat_map(|group| &group.leaves).collect();
+    let saved = leaves::saved_leaves(snapshot.conn)?;
+    let counted_seq = leaves::counted_seq(snapshot.conn)?;
+    let mut current = Recount::new("leaf in memory", current);
+    let mut saved = Recount::new("log_leaf", saved.iter().collect());
+    let mut statement = snapshot.conn.prepare(ORDER)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let key = Key { position: order::position(row, 0, 1)?, cell: Cell::from_sql(row.get(2)?)? };
+        if !is_as_in_event(row, &key, snapshot.directory.names())? {
+            findings.add(format!("log_order: {} is not as its event", Shown(key.position)));
+        }
+        if key.position.seq > snapshot.directory.last_seq() {
+            findings.add(format!("log_order: {} lies behind the last event acknowledged", Shown(key.position)));
+        }
+        current.add(key, findings);
+        if key.position.seq <= counted_seq {
+            saved.add(key, findings);
+        }
+    }
+    current.finish(findings);
+    saved.finish(findings);
+    Ok(())
+}
+
+/// Whether the event is there and has the key's instant, severity and service, which has a name.
+fn is_as_in_event(row: &Row, key: &Key, names: &Names) -> Result<bool> {
+    let at: Option<i64> = row.get(3)?;
+    if at != Some(key.position.at.unix_micros()) {
+        return Ok(false);
+    }
+    let same = event::severity(row.get(4)?)? == key.cell.severity() && row.get::<_, u32>(5)? == key.cell.service();
+    Ok(same && names.name(key.cell.service()).is_ok())
+}
+
+/// Walks leaves and keys side by side.
+struct Recount<'a> {
+    what: &'static str,
+    leaves: Vec<&'a Leaf>,
+    /// The leaf that is being recounted, and its keys so far.
+    current: usize,
+    cells: Vec<Cell>,
+}
+
+impl<'a> Recount<'a> {
+    fn new(what: &'static str, leaves: Vec<&'a Leaf>) -> Recount<'a> {
+        Recount { what, leaves, current: 0, cells: vec![] }
+    }
+
+    /// Keys come in order.
+    fn add(&mut self, key: Key, findings: &mut Findings) {
+        while self.end() <= key.position {
+            self.close(findings);
+        }
+        self.cells.push(key.cell);
+    }
+
+    fn finish(mut self, findings: &mut Findings) {
+        while self.current < self.leaves.len() {
+            self.close(findings);
+        }
+    }
+
+    fn end(&self) -> Position {
+        self.leaves.get(self.current + 1).map_or(END, |next| next.first)
+    }
+
+    fn close(&mut self, findings: &mut Findings) {
+        let leaf = self.leaves[self.current];
+        let recounted = Counts::of(self.cells.drain(..));
+        if recounted != leaf.counts {
+            let (told, found) = (leaf.counts.total(), recounted.total());
+            findings.add(format!(
+                "{} from {}: counts {told} events, and {found} are there{}",
+                self.what,
+                Shown(leaf.first),
+                if told == found { ", of other services or severities" } else { "" }
+            ));
+        }
+        self.current += 1;
+    }
+}
+
+const EVENTS_WITHOUT_ORDER: &str = "
+    select e.seq from log_event as e
+    where not exists (select 1 from log_order as o where o.at = e.at and o.seq = e.seq)";
+
+fn check_events_without_order(conn: &Connection, findings: &mut Findings) -> Result<()> {
+    let mut statement = conn.prepare(EVENTS_WITHOUT_ORDER)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        findings.add(format!("log_event: {} is missing in log_order", row.get::<_, i64>(0)?));
+    }
+    Ok(())
+}
+
+fn check_groups(snapshot: &LogSnapshot, findings: &mut Findings) {
+    for group in snapshot.directory.groups() {
+        let sum = group.leaves.iter().fold(Counts::default(), |sum, leaf| sum.plus(&leaf.counts));
+        if sum != group.counts {
+            findings
+                .add(format!("group in memory from {}: is not the sum of its leaves", Shown(group.leaves[0].first)));
+        }
+    }
+}
+
+const DIGEST_KEY: &str = "select digest_key from database";
+
+fn digest_key(conn: &Connection) -> Result<DigestKey> {
+    let key: Vec<u8> = conn.query_row(DIGEST_KEY, [], |row| row.get(0))?;
+    Ok(DigestKey::new(key.try_into().map_err(|_| damaged())?))
+}
+
+const IDS: &str = "
+    select i.at, i.seq, i.digest, e.at, e.event_id
+    from log_event_id as i left join log_event as e on e.seq = i.seq
+    order by i.at, i.digest, i.seq";
+
+/// Each entry has its event, with that instant and an id of that digest, and no event is there twice.
+fn check_ids(conn: &Connection, key: &DigestKey, findings: &mut Findings) -> Result<()> {
+    let mut statement = conn.prepare(IDS)?;
+    let mut rows = statement.query([])?;
+    let mut before: Option<(i64, i64, Id)> = None;
+    while let Some(row) = rows.next()? {
+        let (at, seq, digest): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let event_at: Option<i64> = row.get(3)?;
+        let event_id = row.get::<_, Option<String>>(4)?.and_then(|id| Id::new(id).ok());
+        let Some(event_id) = event_id.filter(|id| event_at == Some(at) && ids::digest(key, id) == digest) else {
+            findings.add(format!("log_event_id: {seq} is not as its event"));
+            continue;
+        };
+        let entry = (at, digest, event_id);
+        if before.as_ref() == Some(&entry) {
+            findings.add(format!("log_event: {seq} has the time stamp and the event_id of an earlier one"));
+        }
+        before = Some(entry);
+    }
+    Ok(())
+}
+
+const EVENTS_WITH_ID: &str = "select seq, at, event_id from log_event where event_id is not null";
+const ID: &str = "select 1 from log_event_id where at = :at and digest = :digest and seq = :seq";
+
+/// Each event with an id has its entry.
+fn check_events_without_id(conn: &Connection, key: &DigestKey, findings: &mut Findings) -> Result<()> {
+    let mut entry = conn.prepare(ID)?;
+    let mut statement = conn.prepare(EVENTS_WITH_ID)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let event_id = Id::new(row.get::<_, String>(2)?).map_err(|_| damaged())?;
+        if !entry.exists(params![at, ids::digest(key, &event_id), seq])? {
+            findings.add(format!("log_event: {seq} is missing in log_event_id"));
+        }
+    }
+    Ok(())
+}
+
+/// A position, for a person.
+struct Shown(Position);
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "event {} of {}", self.0.seq, self.0.at)
+    }
+}

@@ -1,0 +1,131 @@
+//! How many events of each cell a run of the log holds. Immutable: more events make new counts.
+
+use std::sync::Arc;
+
+use super::cell::{Cell, CellFilter};
+use crate::error::Result;
+use crate::model::Severity;
+use crate::store::varint::{self, Cursor, damaged};
+
+/// A run is bounded by its splitting (a leaf, or a group of leaves), so that 32 bits hold every count; sums over runs
+/// have 64.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Answers the most frequent filters without looking at cells.
+    by_severity: [u32; Severity::ALL.len()],
+    /// Ascending, none zero.
+    cells: Arc<[(Cell, u32)]>,
+}
+
+impl Counts {
+    pub fn of(cells: impl Iterator<Item = Cell>) -> Counts {
+        let mut sorted: Vec<Cell> = cells.collect();
+        sorted.sort_unstable();
+        let runs = sorted.chunk_by(|a, b| a == b);
+        Counts::from_sorted(runs.map(|run| (run[0], run.len() as u32)).collect())
+    }
+
+    fn from_sorted(cells: Vec<(Cell, u32)>) -> Counts {
+        let mut by_severity = [0; Severity::ALL.len()];
+        for (cell, n) in &cells {
+            by_severity[cell.severity().index()] += n;
+        }
+        Counts { by_severity, cells: cells.into() }
+    }
+
+    pub fn plus(&self, more: &Counts) -> Counts {
+        let mut sum = Vec::with_capacity(self.cells.len() + more.cells.len());
+        let mut left = self.cells.iter().copied().peekable();
+        for &(cell, n) in more.cells.iter() {
+            while let Some(smaller) = left.next_if(|known| known.0 < cell) {
+                sum.push(smaller);
+            }
+            let known = left.next_if(|known| known.0 == cell).map_or(0, |known| known.1);
+            sum.push((cell, known + n));
+        }
+        sum.extend(left);
+        let by_severity = std::array::from_fn(|i| self.by_severity[i] + more.by_severity[i]);
+        Counts { by_severity, cells: sum.into() }
+    }
+
+    pub fn total(&self) -> u64 {
+        self.by_severity.iter().map(|n| u64::from(*n)).sum()
+    }
+
+    pub fn matching(&self, filter: &CellFilter) -> u64 {
+        let Some(service) = filter.service else {
+            let matching = Severity::ALL.into_iter().filter(|severity| filter.severities.contains(*severity));
+            return matching.map(|severity| u64::from(self.by_severity[severity.index()])).sum();
+        };
+        let of_service = &self.cells[self.cells.partition_point(|(cell, _)| cell.service() < service)..];
+        let of_service = of_service.iter().take_while(|(cell, _)| cell.service() == service);
+        of_service.filter(|(cell, _)| filter.severities.contains(cell.severity())).map(|(_, n)| u64::from(*n)).sum()
+    }
+
+    /// Varints: for each cell the step from the one before, and its count. Some two bytes a cell.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.cells.len() * 3);
+        let mut before = 0;
+        for (cell, n) in self.cells.iter() {
+            varint::put(&mut out, (cell.to_sql() - before) as u64);
+            varint::put(&mut out, u64::from(*n));
+            before = cell.to_sql();
+        }
+        out
+    }
+
+    /// Errors on a blob that [`Counts::encode`] did not make.
+    pub fn decode(blob: &[u8]) -> Result<Counts> {
+        let mut cursor = Cursor::new(blob);
+        let mut cells: Vec<(Cell, u32)> = vec![];
+        let (mut before, mut total) = (0, 0u32);
+        while !cursor.is_empty() {
+            let (step, n) = (cursor.u32()?, cursor.u32()?);
+            total = total.checked_add(n).ok_or_else(damaged)?;
+            if step == 0 || n == 0 {
+                return Err(damaged());
+            }
+            before += i64::from(step);
+            cells.push((Cell::from_sql(before)?, n));
+        }
+        Ok(Counts::from_sorted(cells))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::names::NONE;
+    use super::*;
+    use crate::model::SeveritySet;
+
+    fn cells() -> impl Strategy<Value = Vec<Cell>> {
+        let cell = (NONE..40, 0..Severity::ALL.len()).prop_map(|(service, i)| Cell::new(service, Severity::ALL[i]));
+        proptest::collection::vec(cell, 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn counts_say_how_many_cells_match_whichever_way_they_were_added_up(
+            first in cells(), second in cells(), bits in 0u8..8, service in proptest::option::of(NONE..41),
+        ) {
+            let severities: SeveritySet =
+                Severity::ALL.into_iter().filter(|severity| bits >> severity.index() & 1 == 1).collect();
+            let filter = CellFilter { severities, service };
+            let all: Vec<Cell> = first.iter().chain(&second).copied().collect();
+            let sum = Counts::of(first.into_iter()).plus(&Counts::of(second.into_iter()));
+            prop_assert_eq!(sum.total(), all.len() as u64);
+            prop_assert_eq!(sum.matching(&filter), all.iter().filter(|cell| filter.matches(**cell)).count() as u64);
+            prop_assert_eq!(&Counts::decode(&sum.encode()).unwrap(), &sum);
+            prop_assert_eq!(Counts::of(all.into_iter()), sum);
+        }
+
+        #[test]
+        fn any_bytes_are_counts_or_an_error(blob in proptest::collection::vec(any::<u8>(), 0..40)) {
+            if let Ok(counts) = Counts::decode(&blob) {
+                prop_assert_eq!(Counts::decode(&counts.encode()).unwrap(), counts);
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Runs of keys, read from the time order of the log.
+
+use std::ops::Range;
+
+use rusqlite::{Connection, Row, named_params};
+
+use super::LogSnapshot;
+use super::cell::{Cell, CellFilter};
+use super::directory::{Key, Slice};
+use crate::error::Result;
+use crate::model::{Position, Timestamp};
+use crate::store::varint::damaged;
+
+/// Reads `at` and `seq` from these columns.
+pub fn position(row: &Row, at: usize, seq: usize) -> Result<Position> {
+    let at = Timestamp::from_unix_micros(row.get(at)?).ok_or_else(damaged)?;
+    Ok(Position { at, seq: row.get(seq)? })
+}
+
+const KEYS: &str = "
+    select at, seq, cell from log_order
+    where (at, seq) >= (:from_at, :from_seq) and (at, seq) < (:to_at, :to_seq)
+    order by at, seq";
+
+/// Every key of a run.
+pub fn keys(conn: &Connection, run: &Range<Position>) -> Result<Vec<Key>> {
+    let mut statement = conn.prepare_cached(KEYS)?;
+    let mut rows = statement.query(named_params! {
+        ":from_at": run.start.at.unix_micros(),
+        ":from_seq": run.start.seq,
+        ":to_at": run.end.at.unix_micros(),
+        ":to_seq": run.end.seq,
+    })?;
+    let mut keys = vec![];
+    while let Some(row) = rows.next()? {
+        keys.push(Key { position: position(row, 0, 1)?, cell: Cell::from_sql(row.get(2)?)? });
+    }
+    Ok(keys)
+}
+
+/// How many matching events lie before the position.
+pub fn rank(snapshot: &LogSnapshot, position: Position, filter: &CellFilter) -> Result<u64> {
+    let (before, run) = snapshot.directory.rank(position, filter);
+    Ok(before + count(snapshot.conn, &run, filter)?)
+}
+
+// The span of cells comes first: it alone turns away most keys under a filter by service.
+const COUNT: &str = "
+    select count(*) from log_order
+    where (at, seq) >= (:from_at, :from_seq) and (at, seq) < (:to_at, :to_seq)
+      and cell between :cell_min and :cell_max and :severities >> (cell & 3) & 1";
+
+fn count(conn: &Connection, run: &Range<Position>, filter: &CellFilter) -> Result<u64> {
+    if run.is_empty() {
+        return Ok(0);
+    }
+    let (cell_min, cell_max) = filter.span();
+    let mut statement = conn.prepare_cached(COUNT)?;
+    let count = statement.query_row(
+        named_params! {
+            ":from_at": run.start.at.unix_micros(),
+            ":from_seq": run.start.seq,
+            ":to_at": run.end.at.unix_micros(),
+            ":to_seq": run.end.seq,
+            ":cell_min": cell_min,
+            ":cell_max": cell_max,
+            ":severities": filter.severity_bits(),
+        },
+        |row| row.get::<_, i64>(0),
+    )?;
+    Ok(count as u64)
+}
+
+/// The positions of matching events with these ranks, in order of time.
+pub fn positions(snapshot: &LogSnapshot, ranks: Range<u64>, filter: &CellFilter) -> Result<Vec<Position>> {
+    let mut positions = Vec::new();
+    for slice in snapshot.directory.slices(ranks, filter) {
+        read_slice(snapshot.conn, &slice, filter, &mut positions)?;
+    }
+    Ok(positions)
+}
+
+const SLICE: &str = "
+    select at, seq from log_order
+    where (at, seq) >= (:from_at, :from_seq) and (at, seq) < (:to_at, :to_seq)
+      and cell between :cell_min and :cell_max and :severities >> (cell & 3) & 1
+    order by at, seq
+    limit :take offset :skip";
+
+fn read_slice(conn: &Connection, slice: &Slice, filter: &CellFilter, positions: &mut Vec<Position>) -> Result<()> {
+    let (cell_min, cell_max) = filter.span();
+    let mut statement = conn.prepare_cached(SLICE)?;
+    let mut rows = statement.query(named_params! {
+        ":from_at": slice.run.start.at.unix_micros(),
+        ":from_seq": slice.run.start.seq,
+        ":to_at": slice.run.end.at.unix_micros(),
+        ":to_seq": slice.run.end.seq,
+        ":cell_min": cell_min,
+        ":cell_max": cell_max,
+        ":severities": filter.severity_bits(),
+        // Both are bounded by the counts of one leaf.
+        ":take": slice.take as i64,
+        ":skip": slice.skip as i64,
+    })?;
+    while let Some(row) = rows.next()? {
+        positions.push(position(row, 0, 1)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! Recomputes every rollup from the base facts, and says what differs.
+//!
+//! Nodes are compared month by month ([`super::check_nodes`]), so that memory holds the facts of one month: 16 bytes for
+//! each user, day and cell of it. Beside them: 16 bytes for each cell and day on which sessions with an id start, 16 for
+//! each user, and some 50 for each cell and day on which users enter or leave it.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use super::check_nodes::check_nodes;
+use super::delta::CountKind;
+use super::figures::UsageSnapshot;
+use super::lattice::{ANY, Cell, CellKey, Level, NONE};
+use super::overlay::decode_days;
+use super::user::User;
+use crate::error::Result;
+use crate::model::Day;
+use crate::store::varint::damaged;
+
+/// One line for each difference, none if all is well; past a bound only their number. Errors if the base facts or the
+/// file cannot be read.
+pub fn check(snapshot: &UsageSnapshot) -> Result<Vec<String>> {
+    let mut report = Report::default();
+    let mut histories = Histories::new(snapshot.overlay.ord_end);
+    check_nodes(snapshot, &mut histories, &mut report)?;
+    check_histories(snapshot, histories, &mut report)?;
+    check_counts(snapshot, &mut report)?;
+    Ok(report.into_lines())
+}
+
+/// Differences found, of which the first are kept.
+#[derive(Default)]
+pub(super) struct Report {
+    lines: Vec<String>,
+    more: u64,
+}
+
+impl Report {
+    const LINES_MAX: usize = 100;
+
+    pub fn add(&mut self, line: String) {
+        if self.lines.len() < Report::LINES_MAX {
+            self.lines.push(line);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Adds a line unless both are equal.
+    pub fn expect<T: PartialEq + std::fmt::Display>(&mut self, what: impl FnOnce() -> String, found: T, wanted: T) {
+        if found != wanted {
+            self.add(format!("{}: {found} where the base facts say {wanted}", what()));
+        }
+    }
+
+    fn into_lines(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.lines.push(format!("and {} more", self.more));
+        }
+        self.lines
+    }
+}
+
+/// A cell, for a person.
+pub(super) fn shown(cell: Cell) -> String {
+    let id = |id| match id {
+        ANY => "any".to_string(),
+        NONE => "none".to_string(),
+        id => format!("#{id}"),
+    };
+    format!("team {}, service {}", id(cell.team()), id(cell.service()))
+}
+
+/// The active days of every user, in a fingerprint that does not depend on their order.
+pub(super) struct Histories(Vec<Fingerprint>);
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Fingerprint {
+    days: u32,
+    sum: u64,
+}
+
+impl Histories {
+    fn new(ord_end: u32) -> Histories {
+        Histories(vec![Fingerprint::default(); ord_end as usize])
+    }
+
+    /// Errors for an ord that was never given.
+    pub fn add(&mut self, ord: u32, day: Day) -> Result<()> {
+        let fingerprint = self.0.get_mut(ord as usize).ok_or_else(damaged)?;
+        fingerprint.days += 1;
+        fingerprint.sum = fingerprint.sum.wrapping_add(mixed(u64::from(day.index())));
+        Ok(())
+    }
+}
+
+/// Spreads a number over 64 bits (the finaliser of splitmix64).
+fn mixed(n: u64) -> u64 {
+    let n = (n.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ (n >> 31)
+}
+
+fn check_histories(snapshot: &UsageSnapshot, wanted: Histories, report: &mut Report) -> Result<()> {
+    const SQL: &str = "select ord, days from usage_user_history";
+    let mut found = Histories::new(snapshot.overlay.ord_end);
+    let mut statement = snapshot.conn.prepare_cached(SQL)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let ord: u32 = row.get(0)?;
+        let days = row.get_ref(1)?.as_blob().map_err(|_| damaged()).and_then(decode_days);
+        let taken = days.and_then(|days| days.into_iter().try_for_each(|day| found.add(ord, day)));
+        if taken.is_err() {
+            report.add(format!("usage_user_history, user {ord}: damaged"));
+        }
+    }
+    let mut pending = Ok(());
+    snapshot.overlay.for_each_pending_day(|ord, day| {
+        if pending.is_ok() {
+            pending = found.add(ord, day);
+        }
+    });
+    pending?;
+    for (ord, (found, wanted)) in found.0.iter().zip(&wanted.0).enumerate() {
+        report.expect(|| format!("usage_user_history, user {ord}, days"), found.days, wanted.days);
+        if found.days == wanted.days && found != wanted {
+            report.add(format!("usage_user_history, user {ord}: other days than the base facts say"));
+        }
+    }
+    Ok(())
+}
+
+type Counts = BTreeMap<(i64, CellKey), i64>;
+
+fn check_counts(snapshot: &UsageSnapshot, report: &mut Report) -> Result<()> {
+    let mut counts = count_users(snapshot.conn, report)?;
+    // What is left to fold must not be in the table yet.
+    for kind in [CountKind::Entered, CountKind::Left] {
+        snapshot.overlay.for_each_pending_count(kind, |key, n| {
+            *counts.entry((kind as i64, key)).or_default() -= n;
+        });
+    }
+    add_years(&mut counts);
+    for ((kind, key), found) in load_counts(snapshot.conn)? {
+        let wanted = counts.remove(&(kind, key)).unwrap_or(0);
+        report.expect(|| format!("usage_count, kind {kind}, {}", shown_key(key)), found, wanted);
+    }
+    for ((kind, key), wanted) in counts {
+        report.expect(|| format!("usage_count, kind {kind}, {}", shown_key(key)), 0, wanted);
+    }
+    Ok(())
+}
+
+/// Users that enter and leave each cell, by day.
+fn count_users(conn: &Connection, report: &mut Report) -> Result<Counts> {
+    let mut counts = Counts::new();
+    let mut irregular = vec![];
+    User::for_each(conn, |user| {
+        let leaves = user.deactivated_at.filter(|_| !user.is_irregular()).map(|at| at.day());
+        for cell in cells_of(&user) {
+            let Some(entered) = user.enters(cell) else { continue };
+            *counts.entry((CountKind::Entered as i64, cell.key(Level::Day, entered))).or_default() += 1;
+            if let Some(left) = leaves {
+                *counts.entry((CountKind::Left as i64, cell.key(Level::Day, left))).or_default() += 1;
+            }
+        }
+        if user.is_irregular() {
+            irregular.push(user.ord);
+        }
+        Ok(())
+    })?;
+    let mut found: Vec<u32> = User::irregular_before(conn, Day::MAX)?.iter().map(|user| user.ord).collect();
+    found.sort_unstable();
+    if found != irregular {
+        report.add("usage_user.irregular: other users than the base facts say".to_string());
+    }
+    Ok(counts)
+}
+
+fn cells_of(user: &User) -> Vec<Cell> {
+    let mut cells = Cell::touched_by(user.pairs.iter().map(|pair| (pair.team, pair.service)));
+    cells.extend([Cell::ALL, Cell::new(user.home_team, ANY)]);
+    cells.sort_unstable();
+    cells.dedup();
+    cells
+}
+
+fn add_years(counts: &mut Counts) {
+    let mut years = Counts::new();
+    for ((kind, key), n) in counts.iter() {
+        *years.entry((*kind, key.cell().key(Level::Year, key.day().year_start()))).or_default() += n;
+    }
+    counts.append(&mut years);
+}
+
+fn load_counts(conn: &Connection) -> Result<Counts> {
+    const SQL: &str = "select kind, key, n from usage_count";
+    let mut statement = conn.prepare_cached(SQL)?;
+    let rows = statement.query_map([], |row| Ok(((row.get(0)?, CellKey::from_sql(row.get(1)?)), row.get(2)?)))?;
+    Ok(rows.collect::<rusqlite::Result<Counts>>()?)
+}
+
+/// A key, for a person. It may come from a damaged row.
+fn shown_key(key: CellKey) -> String {
+    let day = Day::from_index((key.to_sql() & 0x3f_ffff) as u32);
+    let level = ["day", "month", "year", "level 3"][(key.to_sql() >> 22 & 3) as usize];
+    format!("{}, {level} {}", shown(key.cell()), day.map_or("?".to_string(), |day| day.to_string()))
+}

@@ -1,0 +1,303 @@
+//! Compares the nodes with the base facts: each month's days, then each year with its months.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::check::{Histories, Report, shown};
+use super::delta::CountKind;
+use super::explicit::ExplicitSession;
+use super::figures::UsageSnapshot;
+use super::lattice::{Cell, CellKey, Level};
+use super::node::{self, Kind, Node};
+use super::sets::{self, UserBits};
+use super::user_day::{ORD_BITS, UserDay, row_key};
+use crate::error::Result;
+use crate::model::{DateRange, Day};
+use crate::store::varint::damaged;
+
+/// Adds every active day to `histories` in passing.
+pub(super) fn check_nodes(snapshot: &UsageSnapshot, histories: &mut Histories, report: &mut Report) -> Result<()> {
+    let explicit = ExplicitStarts::load(snapshot.conn)?;
+    let pending = snapshot.overlay.pending_months();
+    let next_day = |from: Day| -> Result<Option<Day>> {
+        let pending = pending.range((from, Cell::ALL)..).next().map(|(month, _)| *month);
+        let active = first_active_day(snapshot.conn, from)?;
+        Ok([active, explicit.first_day(from), pending].into_iter().flatten().min())
+    };
+    let mut nodes = 0;
+    let mut cells_of_year = BTreeSet::new();
+    let mut next = next_day(Day::MIN)?;
+    while let Some(day) = next {
+        let month = DateRange::new(day.month_start(), day.month_end()).expect("a month ends after its start");
+        let mut unseen: BTreeSet<Cell> = pending
+            .range((month.start(), Cell::ALL)..)
+            .take_while(|(start, _)| *start == month.start())
+            .map(|(_, cell)| *cell)
+            .collect();
+        let truth = Truth::load(snapshot.conn, &explicit, month, histories)?;
+        for (cell, days) in truth.by_cell() {
+            nodes += check_month(snapshot, cell, month, days, report)?;
+            unseen.remove(&cell);
+            cells_of_year.insert(cell);
+        }
+        // All that was there may have been removed.
+        for cell in unseen {
+            nodes += check_month(snapshot, cell, month, Days::new(), report)?;
+            cells_of_year.insert(cell);
+        }
+        next = month.end().next().map_or(Ok(None), next_day)?;
+        if next.is_none_or(|next| next > day.year_end()) {
+            for cell in std::mem::take(&mut cells_of_year) {
+                nodes += check_year(snapshot, cell, day.year_start(), report)?;
+            }
+        }
+    }
+    // Any other node belongs to a cell without a fact.
+    report.expect(|| "usage_node, rows".to_string(), count_nodes(snapshot.conn)?, nodes);
+    Ok(())
+}
+
+fn count_nodes(conn: &Connection) -> Result<u64> {
+    const SQL: &str = "select count(*) from usage_node";
+    Ok(conn.query_row(SQL, [], |row| row.get::<_, i64>(0))? as u64)
+}
+
+/// The earliest day from `from` on with a user-day.
+fn first_active_day(conn: &Connection, from: Day) -> Result<Option<Day>> {
+    const SQL: &str = "select key from usage_user_day where key >= :from order by key limit 1";
+    let mut statement = conn.prepare_cached(SQL)?;
+    let key: Option<i64> =
+        statement.query_row(named_params! {":from": row_key(from, 0)}, |row| row.get(0)).optional()?;
+    let day = |key: i64| u32::try_from(key >> ORD_BITS).ok().and_then(Day::from_index).ok_or_else(damaged);
+    key.map(day).transpose()
+}
+
+/// How many sessions with an id start on a day and touch a cell, sorted.
+struct ExplicitStarts(Vec<(Day, Cell, u32)>);
+
+impl ExplicitStarts {
+    fn load(conn: &Connection) -> Result<ExplicitStarts> {
+        const PENDING_MAX: usize = 1 << 20;
+        let mut starts = ExplicitStarts(vec![]);
+        let mut bound = PENDING_MAX;
+        ExplicitSession::for_each(conn, |_, session| {
+            let cells = Cell::touched_by(session.pairs.iter().copied());
+            starts.0.extend(cells.into_iter().map(|cell| (session.start_at.day(), cell, 1)));
+            if starts.0.len() > bound {
+                starts.net();
+                bound = 2 * starts.0.len() + PENDING_MAX;
+            }
+            Ok(())
+        })?;
+        starts.net();
+        Ok(starts)
+    }
+
+    fn net(&mut self) {
+        self.0.sort_unstable();
+        self.0.dedup_by(|next, kept| {
+            let same = (next.0, next.1) == (kept.0, kept.1);
+            if same {
+                kept.2 += next.2;
+            }
+            same
+        });
+    }
+
+    fn first_day(&self, from: Day) -> Option<Day> {
+        self.0.get(self.0.partition_point(|(day, ..)| *day < from)).map(|(day, ..)| *day)
+    }
+
+    fn within(&self, range: DateRange) -> impl Iterator<Item = &(Day, Cell, u32)> {
+        let start = self.0.partition_point(|(day, ..)| *day < range.start());
+        self.0[start..].iter().take_while(move |(day, ..)| *day <= range.end())
+    }
+}
+
+/// What the base facts say of a month: users and sessions by cell and day, sorted.
+struct Truth {
+    users: Vec<(CellKey, u32)>,
+    sessions: Vec<(CellKey, i64)>,
+}
+
+/// The users (ascending) and sessions of one cell, by day.
+type Days = BTreeMap<Day, (Vec<u32>, i64)>;
+
+impl Truth {
+    fn load(
+        conn: &Connection,
+        explicit: &ExplicitStarts,
+        month: DateRange,
+        histories: &mut Histories,
+    ) -> Result<Truth> {
+        let (mut users, mut sessions) = (vec![], vec![]);
+        UserDay::for_each(conn, month, |day, ord, user_day| {
+            let cells = Cell::touched_by(user_day.active_pairs());
+            if !cells.is_empty() {
+                histories.add(ord, day)?;
+            }
+            users.extend(cells.into_iter().map(|cell| (cell.key(Level::Day, day), ord)));
+            for session in &user_day.sessions {
+                let cells = Cell::touched_by(user_day.pairs(session));
+                sessions.extend(cells.into_iter().map(|cell| (cell.key(Level::Day, day), 1)));
+            }
+            Ok(())
+        })?;
+        sessions.extend(explicit.within(month).map(|(day, cell, n)| (cell.key(Level::Day, *day), i64::from(*n))));
+        users.sort_unstable();
+        sessions.sort_unstable_by_key(|(key, _)| *key);
+        Ok(Truth { users, sessions })
+    }
+
+    fn by_cell(&self) -> impl Iterator<Item = (Cell, Days)> {
+        let (mut users, mut sessions) = (self.users.iter().peekable(), self.sessions.iter().peekable());
+        std::iter::from_fn(move || {
+            let heads = [users.peek().map(|entry| entry.0), sessions.peek().map(|entry| entry.0)];
+            let cell = heads.into_iter().flatten().min()?.cell();
+            let mut days = Days::new();
+            while let Some((key, ord)) = users.next_if(|(key, _)| key.cell() == cell) {
+                days.entry(key.day()).or_default().0.push(*ord);
+            }
+            while let Some((key, n)) = sessions.next_if(|(key, _)| key.cell() == cell) {
+                days.entry(key.day()).or_default().1 += n;
+            }
+            Some((cell, days))
+        })
+    }
+}
+
+/// Returns how many nodes it has compared; so do the next ones.
+fn check_month(
+    snapshot: &UsageSnapshot,
+    cell: Cell,
+    month: DateRange,
+    wanted: Days,
+    report: &mut Report,
+) -> Result<u64> {
+    let name = |day: Day| format!("usage_node, {}, {day}", shown(cell));
+    let (mut found, nodes) = match folded_days(snapshot.conn, cell, month, report) {
+        Ok(folded) => folded,
+        Err(error) => {
+            report.add(format!("{} (month): {error}", name(month.start())));
+            return Ok(0);
+        }
+    };
+    add_pending(snapshot, cell, month, &mut found);
+    let nobody = (vec![], 0);
+    let days: BTreeSet<Day> = found.keys().chain(wanted.keys()).copied().collect();
+    for day in days {
+        let (found, wanted) = (found.get(&day).unwrap_or(&nobody), wanted.get(&day).unwrap_or(&nobody));
+        report.expect(|| format!("{}, users", name(day)), found.0.len(), wanted.0.len());
+        if found.0.len() == wanted.0.len() && found.0 != wanted.0 {
+            report.add(format!("{}: other users than the base facts say", name(day)));
+        }
+        report.expect(|| format!("{}, sessions", name(day)), found.1, wanted.1);
+    }
+    Ok(nodes)
+}
+
+/// What the nodes of a month hold; compares the month's own figures with those of its days.
+fn folded_days(conn: &Connection, cell: Cell, month: DateRange, report: &mut Report) -> Result<(Days, u64)> {
+    let Some(node) = node::load(conn, cell.key(Level::Month, month.start()))? else { return Ok((Days::new(), 0)) };
+    let mut nodes = 1;
+    let name = |what: &str| format!("usage_node, {}, {} (month), {what}", shown(cell), month.start());
+    let mut days = Days::new();
+    let mut counts = vec![];
+    if node.kind == Kind::Days {
+        for section in node::sections(month.start(), &node.body)? {
+            counts.push((section.day, section.users));
+            days.insert(section.day, (sets::decode(&section.set)?, section.sessions));
+        }
+    } else {
+        for day in month.start().index()..=month.end().index() {
+            let day = Day::from_index(day).ok_or_else(damaged)?;
+            let Some(node) = node::load(conn, cell.key(Level::Day, day))? else { continue };
+            nodes += 1;
+            counts.push((day, node.users));
+            days.insert(day, (sets::decode(&node.body)?, node.sessions));
+        }
+    }
+    for (day, users) in counts {
+        report.expect(|| format!("{} of {day}", name("users")), users, days[&day].0.len() as u64);
+    }
+    let sessions = days.values().map(|(_, sessions)| sessions).sum();
+    report.expect(|| name("sessions"), node.sessions, sessions);
+    report.expect(|| name("users"), node.users, wanted_users(&node, &days));
+    if node.kind == Kind::Users && sets::decode(&node.body)? != distinct(&days) {
+        report.add(name("other users than on its days"));
+    }
+    Ok((days, nodes))
+}
+
+fn wanted_users(month: &Node, days: &Days) -> u64 {
+    match month.kind {
+        Kind::Users => distinct(days).len() as u64,
+        Kind::Days | Kind::Count => days.values().map(|(users, _)| users.len() as u64).sum(),
+    }
+}
+
+fn distinct(days: &Days) -> Vec<u32> {
+    let mut users: Vec<u32> = days.values().flat_map(|(users, _)| users).copied().collect();
+    users.sort_unstable();
+    users.dedup();
+    users
+}
+
+fn add_pending(snapshot: &UsageSnapshot, cell: Cell, month: DateRange, days: &mut Days) {
+    let mut removed = vec![];
+    snapshot.overlay.for_each_user(cell, month, |day, ord, sign| {
+        if sign > 0 {
+            days.entry(day).or_default().0.push(ord);
+        } else {
+            removed.push((day, ord));
+        }
+    });
+    for (day, ord) in removed {
+        let users = &mut days.entry(day).or_default().0;
+        if let Some(at) = users.iter().position(|user| *user == ord) {
+            users.remove(at);
+        }
+    }
+    snapshot.overlay.for_each_count(CountKind::Sessions, cell, month, |day, n| {
+        days.entry(day).or_default().1 += n;
+    });
+    days.values_mut().for_each(|(users, _)| users.sort_unstable());
+}
+
+/// Compares a year's node with its months, which were compared with the base facts.
+fn check_year(snapshot: &UsageSnapshot, cell: Cell, start: Day, report: &mut Report) -> Result<u64> {
+    let year = DateRange::new(start, start.year_end()).expect("a year ends after its start");
+    let name = |what: &str| format!("usage_node, {}, {start} (year), {what}", shown(cell));
+    let mut bits = UserBits::new(snapshot.overlay.ord_end);
+    let (mut user_days, mut sessions) = (0, 0);
+    let months = node::for_each_day(snapshot.conn, cell, year, |_, users, started| {
+        user_days += users;
+        sessions += started;
+    });
+    // Damaged months have their lines already.
+    if months.and_then(|()| node::collect_months(snapshot.conn, cell, year, &mut bits)).is_err() {
+        return Ok(1);
+    }
+    let node = match node::load(snapshot.conn, cell.key(Level::Year, start)) {
+        Ok(node) => node,
+        Err(error) => {
+            report.add(name(&error.message));
+            return Ok(1);
+        }
+    };
+    let nodes = u64::from(node.is_some());
+    let node = node.unwrap_or(Node { kind: Kind::Count, users: 0, sessions: 0, body: vec![] });
+    report.expect(|| name("sessions"), node.sessions, sessions);
+    if node.kind != Kind::Users {
+        report.expect(|| name("user-days"), node.users, user_days);
+        return Ok(nodes);
+    }
+    report.expect(|| name("users"), node.users, bits.count());
+    match sets::decode(&node.body) {
+        Ok(users) if bits.iter().eq(users.iter().copied()) => {}
+        Ok(_) => report.add(name("other users than in its months")),
+        Err(error) => report.add(name(&error.message)),
+    }
+    Ok(nodes)
+}

@@ -1,0 +1,83 @@
+//! Erasing a person: the id goes at once, the history on request.
+
+use rusqlite::{Connection, named_params};
+
+use super::delta::{CountKind, Delta, Fact};
+use super::explicit::ExplicitSession;
+use super::facts::Facts;
+use super::lattice::Cell;
+use super::user::User;
+use super::user_day::{UserDay, row_key};
+use crate::error::Result;
+use crate::model::{Day, History, Id};
+use crate::store::digest::Kind;
+use crate::store::varint::damaged;
+
+impl Facts {
+    /// False if there is no such user. `days`: the days on which a user (by ord) was active.
+    pub fn erase(
+        &mut self,
+        conn: &Connection,
+        user_id: &Id,
+        history: History,
+        days: &dyn Fn(u32) -> Result<Vec<Day>>,
+        delta: &mut Delta,
+    ) -> Result<bool> {
+        let digest = self.key.digest(Kind::UserId, user_id.as_str());
+        let Some(user) = User::find_by_digest(conn, &digest)? else {
+            return Ok(false);
+        };
+        match history {
+            History::Anonymize => ExplicitSession::anonymize_all(conn, user.ord)?,
+            History::Remove => remove_history(conn, &user, &days(user.ord)?, delta)?,
+        }
+        forget_id(conn, user.ord, user_id, &digest)?;
+        self.users.forget(user_id.as_str());
+        Ok(true)
+    }
+}
+
+/// Overwrites the id with as many bytes, U+0001, which no id can hold: SQLite then writes over the very cell that held
+/// it and moves nothing, so no copy is left behind on another page. The row stays, and with it the ord is taken.
+fn forget_id(conn: &Connection, ord: u32, user_id: &Id, digest: &[u8; 16]) -> Result<()> {
+    const BLANK_NAME: &str = "update usage_user_name set user_id = :blank where ord = :ord";
+    const DELETE_KEY: &str = "delete from usage_user_key where digest = :digest";
+    let blank = "\u{1}".repeat(user_id.as_str().len());
+    conn.prepare_cached(BLANK_NAME)?.execute(named_params! {":blank": blank, ":ord": ord})?;
+    conn.prepare_cached(DELETE_KEY)?.execute(named_params! {":digest": digest})?;
+    Ok(())
+}
+
+/// Deletes all rows of the user but its name, and reports the inverse of all it ever added.
+fn remove_history(conn: &Connection, user: &User, days: &[Day], delta: &mut Delta) -> Result<()> {
+    const DELETE_DAY: &str = "delete from usage_user_day where key = :key";
+    const DELETE_ACTIVE_DAYS: &str = "delete from usage_user_history where ord = :ord";
+    const DELETE_USER: &str = "delete from usage_user where ord = :ord";
+    for day in days {
+        let record = UserDay::load(conn, *day, user.ord)?.ok_or_else(damaged)?;
+        remove_activity(user.ord, *day, &record, delta);
+        remove_sessions(*day, &record, delta);
+        conn.prepare_cached(DELETE_DAY)?.execute(named_params! {":key": row_key(*day, user.ord)})?;
+    }
+    ExplicitSession::remove_all(conn, user.ord, delta)?;
+    user.count_all(-1, delta);
+    conn.prepare_cached(DELETE_ACTIVE_DAYS)?.execute(named_params! {":ord": user.ord})?;
+    conn.prepare_cached(DELETE_USER)?.execute(named_params! {":ord": user.ord})?;
+    Ok(())
+}
+
+/// The facts as they might have come in: each cell of the day is in exactly one of them.
+fn remove_activity(ord: u32, day: Day, record: &UserDay, delta: &mut Delta) {
+    for (index, (team, service)) in record.active_pairs().enumerate() {
+        let cells = Cell::first_touched(record.active_pairs().take(index), team, service);
+        delta.removed.push(Fact { day, ord, team, service, cells });
+    }
+}
+
+fn remove_sessions(day: Day, record: &UserDay, delta: &mut Delta) {
+    for session in &record.sessions {
+        for cell in Cell::touched_by(record.pairs(session)) {
+            delta.count(CountKind::Sessions, cell, day, -1);
+        }
+    }
+}

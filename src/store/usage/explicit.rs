@@ -1,0 +1,132 @@
+//! Sessions that came with an id: all events of one (user, session_id), however far apart.
+//!
+//! Of such a session only its start and the (team, service) pairs it touched are kept: an event that is not the first
+//! and touches nothing new changes nothing, so events in order write nothing.
+
+use rusqlite::{Connection, named_params};
+
+use super::days::Touch;
+use super::delta::{CountKind, Delta};
+use super::lattice::{Cell, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
+use crate::error::Result;
+use crate::model::{Day, Timestamp};
+use crate::store::varint::{self, Cursor, damaged};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExplicitSession {
+    pub start_at: Timestamp,
+    /// Sorted; each once.
+    pub pairs: Vec<(u32, u32)>,
+}
+
+impl ExplicitSession {
+    /// The session as `known` so far with more events; None if they change nothing. Reports to `delta` what changes in
+    /// the counts.
+    pub fn join(
+        known: Option<ExplicitSession>,
+        events: impl Iterator<Item = Touch>,
+        delta: &mut Delta,
+    ) -> Option<ExplicitSession> {
+        let mut joined = known.clone();
+        for event in events {
+            let session = joined.get_or_insert_with(|| ExplicitSession { start_at: event.at, pairs: vec![] });
+            session.start_at = session.start_at.min(event.at);
+            if let Err(index) = session.pairs.binary_search(&(event.team, event.service)) {
+                session.pairs.insert(index, (event.team, event.service));
+            }
+        }
+        if joined == known {
+            return None;
+        }
+        known.inspect(|session| session.count(-1, delta));
+        joined.inspect(|session| session.count(1, delta))
+    }
+
+    /// Reports that so many more such sessions start.
+    fn count(&self, n: i32, delta: &mut Delta) {
+        for cell in Cell::touched_by(self.pairs.iter().copied()) {
+            delta.count(CountKind::Sessions, cell, self.start_at.day(), n);
+        }
+    }
+
+    pub fn find(conn: &Connection, ord: u32, digest: &[u8; 16]) -> Result<Option<ExplicitSession>> {
+        const SELECT_SESSION: &str = "select start_at, cells from usage_session where ord = :ord and digest = :digest";
+        conn.prepare_cached(SELECT_SESSION)?
+            .query_and_then(named_params! {":ord": ord, ":digest": digest}, from_row)?
+            .next()
+            .transpose()
+    }
+
+    /// Calls with every session and the ord of its user. Ends with the first error.
+    pub fn for_each(conn: &Connection, mut visit: impl FnMut(u32, ExplicitSession) -> Result<()>) -> Result<()> {
+        const SELECT_ALL: &str = "select ord, start_at, cells from usage_session";
+        let mut statement = conn.prepare_cached(SELECT_ALL)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            visit(row.get("ord")?, from_row(row)?)?;
+        }
+        Ok(())
+    }
+
+    pub fn touches(&self, cell: Cell) -> bool {
+        self.pairs.iter().any(|(team, service)| cell.covers(*team, *service))
+    }
+
+    /// Inserts the row, or overwrites it.
+    pub fn store(&self, conn: &Connection, ord: u32, digest: &[u8; 16]) -> Result<()> {
+        const STORE_SESSION: &str = "
+            insert or replace into usage_session (ord, digest, start_at, cells)
+            values (:ord, :digest, :start_at, :cells)";
+        let mut cells = Vec::with_capacity(self.pairs.len() * 3);
+        for (team, service) in &self.pairs {
+            varint::put(&mut cells, (*team).into());
+            varint::put(&mut cells, (*service).into());
+        }
+        conn.prepare_cached(STORE_SESSION)?.execute(named_params! {
+            ":ord": ord, ":digest": digest, ":start_at": self.start_at.unix_micros(), ":cells": cells,
+        })?;
+        Ok(())
+    }
+
+    /// Deletes all sessions with an id of one user, and reports that they no longer count.
+    pub fn remove_all(conn: &Connection, ord: u32, delta: &mut Delta) -> Result<()> {
+        const DELETE_SESSIONS: &str = "delete from usage_session where ord = :ord";
+        for session in all_of(conn, ord)? {
+            session.count(-1, delta);
+        }
+        conn.prepare_cached(DELETE_SESSIONS)?.execute(named_params! {":ord": ord})?;
+        Ok(())
+    }
+
+    /// Cuts the tie between the sessions of an erased user and their ids. They count as before.
+    pub fn anonymize_all(conn: &Connection, ord: u32) -> Result<()> {
+        const BLANK_DIGESTS: &str = "update usage_session set digest = randomblob(16) where ord = :ord";
+        conn.prepare_cached(BLANK_DIGESTS)?.execute(named_params! {":ord": ord})?;
+        Ok(())
+    }
+}
+
+/// The starts (days) of the user's sessions with an id that touch the cell.
+pub fn explicit_session_days(conn: &Connection, ord: u32, cell: Cell) -> Result<Vec<Day>> {
+    let touches = |session: &ExplicitSession| session.pairs.iter().any(|(team, service)| cell.covers(*team, *service));
+    Ok(all_of(conn, ord)?.iter().filter(|session| touches(session)).map(|session| session.start_at.day()).collect())
+}
+
+fn all_of(conn: &Connection, ord: u32) -> Result<Vec<ExplicitSession>> {
+    const SELECT_SESSIONS: &str = "select start_at, cells from usage_session where ord = :ord";
+    conn.prepare_cached(SELECT_SESSIONS)?.query_and_then(named_params! {":ord": ord}, from_row)?.collect()
+}
+
+fn from_row(row: &rusqlite::Row) -> Result<ExplicitSession> {
+    let mut cursor = Cursor::new(row.get_ref("cells")?.as_blob().map_err(rusqlite::Error::from)?);
+    let mut pairs = vec![];
+    while !cursor.is_empty() {
+        let (team, service) = (cursor.u32()?, cursor.u32()?);
+        if !(NONE..TEAM_IDS_MAX).contains(&team) || !(NONE..SERVICE_IDS_MAX).contains(&service) {
+            return Err(damaged());
+        }
+        pairs.push((team, service));
+    }
+    let start_at = Timestamp::from_unix_micros(row.get("start_at")?).ok_or_else(damaged)?;
+    Ok(ExplicitSession { start_at, pairs })
+}

@@ -1,0 +1,332 @@
+//! Folding: brings a sealed run into the nodes, the counts and the users' histories, a slice per transaction.
+//!
+//! The unit is one cell in one year. A unit is folded whole or not at all, so that a reader finds each entry of the
+//! run either in the nodes (below the cursor) or in the overlay.
+
+use std::borrow::Cow;
+
+use rusqlite::{Connection, named_params};
+
+use super::delta::CountKind;
+use super::lattice::{Cell, CellKey, Level};
+use super::node::{self, Kind, Node, Section};
+use super::overlay::{Overlay, Sealed, key_after, load_history, save_history};
+use super::run::{CellUsers, Run, counts_between};
+use super::sets::{self, UserBits, union_without};
+use crate::error::Result;
+use crate::model::{DateRange, Day};
+use crate::store::varint::damaged;
+
+/// When nodes change their form. Tests choose small values to see every form.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeForms {
+    /// A month whose sections take more bytes becomes a union.
+    pub month_bytes_max: usize,
+    /// A year with so many user-days keeps the union of its users.
+    pub year_user_days_min: u64,
+}
+
+/// Folds whole units, then whole users, until about `budget` entries are done; at least one unit or user. Returns
+/// whether the run is folded to its end.
+pub fn fold_slice(
+    conn: &Connection,
+    overlay: &Overlay,
+    sealed: &mut Sealed,
+    forms: NodeForms,
+    mut budget: usize,
+) -> Result<bool> {
+    let run = sealed.run.clone();
+    while let Some(unit) = Unit::next(&run, sealed.cell_cursor) {
+        if budget == 0 {
+            return Ok(false);
+        }
+        fold_unit(conn, &unit, forms, overlay.ord_end)?;
+        budget = budget.saturating_sub(unit.weight());
+        sealed.cell_cursor = unit.end;
+    }
+    let start = run.active_days.partition_point(|(ord, _)| *ord < sealed.user_cursor);
+    for user in run.active_days[start..].chunk_by(|a, b| a.0 == b.0) {
+        if budget == 0 {
+            return Ok(false);
+        }
+        let ord = user[0].0;
+        // A user removed since the run was sealed must not rise again.
+        if !overlay.removes(ord) {
+            fold_user(conn, ord, user)?;
+        }
+        budget = budget.saturating_sub(user.len());
+        sealed.user_cursor = ord + 1;
+    }
+    Ok(true)
+}
+
+/// What a run changes in one cell in one year.
+struct Unit<'a> {
+    cell: Cell,
+    year: DateRange,
+    /// The first key behind it.
+    end: CellKey,
+    days: Vec<DayChange<'a>>,
+    entered: &'a [(CellKey, i64)],
+    left: &'a [(CellKey, i64)],
+}
+
+/// What a run changes in one cell on one day; ords ascend.
+struct DayChange<'a> {
+    day: Day,
+    added: &'a [u32],
+    removed: &'a [u32],
+    sessions: i64,
+}
+
+impl<'a> Unit<'a> {
+    /// The first unit that holds an entry at or behind the cursor; cursors stand between units.
+    fn next(run: &'a Run, cursor: CellKey) -> Option<Unit<'a>> {
+        let users = [&run.added, &run.removed].map(|column| first_from(&column.keys, |key| *key, cursor));
+        let counts = [CountKind::Entered, CountKind::Left, CountKind::Sessions]
+            .map(|kind| first_from(run.counts(kind), |(key, _)| *key, cursor));
+        let first = users.into_iter().chain(counts).flatten().min()?;
+        let (cell, start) = (first.cell(), first.day().year_start());
+        let year = DateRange::new(start, start.year_end()).expect("a year ends after its start");
+        let end = key_after(cell.key(Level::Day, year.end()));
+        Some(Unit {
+            cell,
+            year,
+            end,
+            days: day_changes(run, first, end),
+            entered: counts_between(run.counts(CountKind::Entered), first, end),
+            left: counts_between(run.counts(CountKind::Left), first, end),
+        })
+    }
+
+    /// In entries; a day's sessions and a count weigh one each.
+    fn weight(&self) -> usize {
+        let days: usize = self.days.iter().map(|day| 1 + day.added.len() + day.removed.len()).sum();
+        days + self.entered.len() + self.left.len()
+    }
+}
+
+fn first_from<T>(sorted: &[T], key: impl Fn(&T) -> CellKey, from: CellKey) -> Option<CellKey> {
+    sorted.get(sorted.partition_point(|entry| key(entry) < from)).map(key)
+}
+
+fn day_changes(run: &Run, from: CellKey, to: CellKey) -> Vec<DayChange<'_>> {
+    let mut sessions = counts_between(run.counts(CountKind::Sessions), from, to).iter().peekable();
+    let (mut added, mut removed) = (Feed::new(&run.added, from, to), Feed::new(&run.removed, from, to));
+    let mut days = vec![];
+    let heads = |added: &Feed, removed: &Feed, sessions: Option<CellKey>| {
+        [added.head(), removed.head(), sessions].into_iter().flatten().min()
+    };
+    while let Some(key) = heads(&added, &removed, sessions.peek().map(|entry| entry.0)) {
+        days.push(DayChange {
+            day: key.day(),
+            added: added.take(key),
+            removed: removed.take(key),
+            sessions: sessions.next_if(|entry| entry.0 == key).map_or(0, |entry| entry.1),
+        });
+    }
+    days
+}
+
+/// Gives out the ords of one key after another.
+struct Feed<'a> {
+    keys: &'a [CellKey],
+    ords: &'a [u32],
+}
+
+impl<'a> Feed<'a> {
+    fn new(column: &'a CellUsers, from: CellKey, to: CellKey) -> Feed<'a> {
+        let range = column.between(from, to);
+        Feed { keys: &column.keys[range.clone()], ords: &column.ords[range] }
+    }
+
+    fn head(&self) -> Option<CellKey> {
+        self.keys.first().copied()
+    }
+
+    /// `key`: the head's, or less.
+    fn take(&mut self, key: CellKey) -> &'a [u32] {
+        let len = self.keys.iter().take_while(|next| **next == key).count();
+        let (taken, rest) = self.ords.split_at(len);
+        (self.keys, self.ords) = (&self.keys[len..], rest);
+        taken
+    }
+}
+
+fn fold_unit(conn: &Connection, unit: &Unit, forms: NodeForms, ord_end: u32) -> Result<()> {
+    fold_counts(conn, CountKind::Entered, unit, unit.entered)?;
+    fold_counts(conn, CountKind::Left, unit, unit.left)?;
+    let mut sum = PeriodChange::default();
+    for month in unit.days.chunk_by(|a, b| a.day.month_start() == b.day.month_start()) {
+        let change = PeriodChange::of(month);
+        fold_month(conn, unit.cell, month, &change, forms)?;
+        sum = sum.and(change);
+    }
+    if unit.days.is_empty() { Ok(()) } else { fold_year(conn, unit, &sum, forms, ord_end) }
+}
+
+/// Sums up by year beside the days, so that a prefix sum reads few rows.
+fn fold_counts(conn: &Connection, kind: CountKind, unit: &Unit, counts: &[(CellKey, i64)]) -> Result<()> {
+    for (key, n) in counts {
+        add_count(conn, kind, *key, *n)?;
+    }
+    let sum: i64 = counts.iter().map(|(_, n)| n).sum();
+    add_count(conn, kind, unit.cell.key(Level::Year, unit.year.start()), sum)
+}
+
+fn add_count(conn: &Connection, kind: CountKind, key: CellKey, n: i64) -> Result<()> {
+    const ADD: &str = "insert into usage_count (kind, key, n) values (:kind, :key, :n)
+                       on conflict (kind, key) do update set n = n + excluded.n";
+    const DELETE_ZERO: &str = "delete from usage_count where kind = :kind and key = :key and n = 0";
+    let (kind, key) = (kind as i64, key.to_sql());
+    if n != 0 {
+        conn.prepare_cached(ADD)?.execute(named_params! {":kind": kind, ":key": key, ":n": n})?;
+    }
+    if n < 0 {
+        conn.prepare_cached(DELETE_ZERO)?.execute(named_params! {":kind": kind, ":key": key})?;
+    }
+    Ok(())
+}
+
+/// What a run changes in one cell over a month or a year; ords ascend, each once.
+#[derive(Default)]
+struct PeriodChange {
+    user_days: i64,
+    sessions: i64,
+    added: Vec<u32>,
+    removed: Vec<u32>,
+}
+
+impl PeriodChange {
+    fn of(days: &[DayChange]) -> PeriodChange {
+        let distinct = |ords: &dyn Fn(&DayChange) -> Vec<u32>| {
+            let mut ords: Vec<u32> = days.iter().flat_map(ords).collect();
+            ords.sort_unstable();
+            ords.dedup();
+            ords
+        };
+        PeriodChange {
+            user_days: days.iter().map(|day| day.added.len() as i64 - day.removed.len() as i64).sum(),
+            sessions: days.iter().map(|day| day.sessions).sum(),
+            added: distinct(&|day| day.added.to_vec()),
+            removed: distinct(&|day| day.removed.to_vec()),
+        }
+    }
+
+    fn and(self, other: PeriodChange) -> PeriodChange {
+        PeriodChange {
+            user_days: self.user_days + other.user_days,
+            sessions: self.sessions + other.sessions,
+            added: union_without(&self.added, &other.added, &[]),
+            removed: union_without(&self.removed, &other.removed, &[]),
+        }
+    }
+}
+
+fn fold_month(
+    conn: &Connection,
+    cell: Cell,
+    days: &[DayChange],
+    change: &PeriodChange,
+    forms: NodeForms,
+) -> Result<()> {
+    let month = days[0].day.month_start();
+    let key = cell.key(Level::Month, month);
+    let node = node::load(conn, key)?;
+    if let Some(union) = node.as_ref().filter(|node| node.kind == Kind::Users) {
+        for day in days {
+            fold_day(conn, cell, day)?;
+        }
+        return node::save(conn, key, &changed_set(union, &change.added, &change.removed, change.sessions)?);
+    }
+    let body = node.map(|node| node.body).unwrap_or_default();
+    let mut sections = node::sections(month, &body)?;
+    for day in days {
+        fold_section(&mut sections, day)?;
+    }
+    let body = node::encode_sections(month, &sections);
+    if body.len() > forms.month_bytes_max {
+        return split_month(conn, cell, month, &sections);
+    }
+    let users = sections.iter().map(|section| section.users).sum();
+    let sessions = sections.iter().map(|section| section.sessions).sum();
+    node::save(conn, key, &Node { kind: Kind::Days, users, sessions, body })
+}
+
+fn fold_section(sections: &mut Vec<Section>, change: &DayChange) -> Result<()> {
+    let at = sections.partition_point(|section| section.day < change.day);
+    if sections.get(at).is_none_or(|section| section.day != change.day) {
+        sections.insert(at, Section { day: change.day, sessions: 0, users: 0, set: Cow::default() });
+    }
+    let section = &mut sections[at];
+    let users = union_without(&sets::decode(&section.set)?, change.added, change.removed);
+    section.users = users.len() as u64;
+    section.sessions += change.sessions;
+    section.set = Cow::Owned(packed(&users));
+    if section.users == 0 && section.sessions == 0 {
+        sections.remove(at);
+    }
+    Ok(())
+}
+
+/// A row for each day, and the month as their union.
+fn split_month(conn: &Connection, cell: Cell, month: Day, sections: &[Section]) -> Result<()> {
+    let mut users = vec![];
+    for Section { day, sessions, users: count, set } in sections {
+        users.extend(sets::decode(set)?);
+        let node = Node { kind: Kind::Users, users: *count, sessions: *sessions, body: set.to_vec() };
+        node::save(conn, cell.key(Level::Day, *day), &node)?;
+    }
+    users.sort_unstable();
+    users.dedup();
+    let sessions = sections.iter().map(|section| section.sessions).sum();
+    let union = Node { kind: Kind::Users, users: users.len() as u64, sessions, body: packed(&users) };
+    node::save(conn, cell.key(Level::Month, month), &union)
+}
+
+fn fold_day(conn: &Connection, cell: Cell, change: &DayChange) -> Result<()> {
+    let key = cell.key(Level::Day, change.day);
+    let node = node::load(conn, key)?.unwrap_or(Node { kind: Kind::Users, users: 0, sessions: 0, body: vec![] });
+    node::save(conn, key, &changed_set(&node, change.added, change.removed, change.sessions)?)
+}
+
+fn fold_year(conn: &Connection, unit: &Unit, change: &PeriodChange, forms: NodeForms, ord_end: u32) -> Result<()> {
+    let key = unit.cell.key(Level::Year, unit.year.start());
+    let node = node::load(conn, key)?.unwrap_or(Node { kind: Kind::Count, users: 0, sessions: 0, body: vec![] });
+    if node.kind == Kind::Users {
+        return node::save(conn, key, &changed_set(&node, &change.added, &change.removed, change.sessions)?);
+    }
+    let user_days = node.users.checked_add_signed(change.user_days).ok_or_else(damaged)?;
+    let sessions = node.sessions + change.sessions;
+    if user_days < forms.year_user_days_min {
+        return node::save(conn, key, &Node { kind: Kind::Count, users: user_days, sessions, body: vec![] });
+    }
+    let mut bits = UserBits::new(ord_end);
+    node::collect_months(conn, unit.cell, unit.year, &mut bits)?;
+    let users: Vec<u32> = bits.iter().collect();
+    let union = Node { kind: Kind::Users, users: users.len() as u64, sessions, body: packed(&users) };
+    node::save(conn, key, &union)
+}
+
+fn changed_set(node: &Node, added: &[u32], removed: &[u32], sessions: i64) -> Result<Node> {
+    let sessions = node.sessions + sessions;
+    if added.is_empty() && removed.is_empty() {
+        return Ok(Node { sessions, ..node.clone() });
+    }
+    let users = union_without(&sets::decode(&node.body)?, added, removed);
+    Ok(Node { kind: Kind::Users, users: users.len() as u64, sessions, body: packed(&users) })
+}
+
+fn packed(users: &[u32]) -> Vec<u8> {
+    let mut out = vec![];
+    sets::encode(users, &mut out);
+    out
+}
+
+fn fold_user(conn: &Connection, ord: u32, days: &[(u32, Day)]) -> Result<()> {
+    let mut history = load_history(conn, ord)?;
+    history.extend(days.iter().map(|(_, day)| *day));
+    history.sort_unstable();
+    history.dedup();
+    save_history(conn, ord, &history)
+}

@@ -1,0 +1,86 @@
+//! The figures of each team, service or user of a range.
+
+use std::cmp::Reverse;
+
+use rusqlite::{Connection, Row};
+
+use super::figures::{Selection, UsageSnapshot, cell_figures};
+use super::lattice::{ANY, Cell, NONE};
+use super::presence::Presence;
+use super::sets::UserBits;
+use super::user::User;
+use super::user_groups::user_groups;
+use crate::error::Result;
+use crate::model::{DateRange, Figures, Group, GroupBy, GroupPage, Id, UsageFilter};
+use crate::store::varint::damaged;
+
+/// Groups with at least one figure above zero, by active users, then sessions, descending, then id (none last);
+/// `offset` of them skipped, at most `limit` given. Grouping by user takes 16 bytes a user, and reads every user-day of
+/// the range.
+pub fn groups(
+    snapshot: &UsageSnapshot,
+    range: DateRange,
+    filter: &UsageFilter,
+    by: GroupBy,
+    offset: u64,
+    limit: usize,
+) -> Result<GroupPage> {
+    let selection = Selection::of(snapshot, filter)?;
+    let mut groups = match (&selection, by) {
+        (Selection::Nothing, _) => vec![],
+        (Selection::Everyone(cell), GroupBy::User) => return user_groups(snapshot, range, *cell, offset, limit),
+        (Selection::User(user, cell), GroupBy::User) => {
+            let figures = Presence::load(snapshot, user, *cell, range)?.figures(range);
+            vec![Group { id: filter.user_id.clone(), figures }]
+        }
+        (Selection::Everyone(cell), _) => {
+            let irregular = User::irregular_before(snapshot.conn, range.start())?;
+            let mut bits = UserBits::new(snapshot.overlay.ord_end);
+            let figures = |cell| cell_figures(snapshot, cell, range, &irregular, &mut bits);
+            groups_by_name(snapshot.conn, *cell, by, figures)?
+        }
+        (Selection::User(user, cell), _) => {
+            let figures = |cell| Ok(Presence::load(snapshot, user, cell, range)?.figures(range));
+            groups_by_name(snapshot.conn, *cell, by, figures)?
+        }
+    };
+    groups.retain(|group| group.figures != Figures::default());
+    groups.sort_unstable_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+    let total = groups.len() as u64;
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+    let groups = groups.into_iter().skip(offset).take(limit).collect();
+    Ok(GroupPage { groups, total })
+}
+
+fn sort_key(group: &Group) -> (Reverse<u64>, Reverse<u64>, bool, &Option<Id>) {
+    let Figures { active_users, total_sessions, .. } = group.figures;
+    (Reverse(active_users), Reverse(total_sessions), group.id.is_none(), &group.id)
+}
+
+/// The figures of every team or service within the cell, zeros too.
+fn groups_by_name(
+    conn: &Connection,
+    within: Cell,
+    by: GroupBy,
+    mut figures: impl FnMut(Cell) -> Result<Figures>,
+) -> Result<Vec<Group>> {
+    let by_team = by == GroupBy::Team;
+    let named = if by_team { within.team() } else { within.service() };
+    let mut names = load_names(conn, by)?;
+    names.push((NONE, None));
+    // A filter on what is grouped by leaves one group.
+    names.retain(|(id, _)| named == ANY || named == *id);
+    let cell = |id| if by_team { Cell::new(id, within.service()) } else { Cell::new(within.team(), id) };
+    names.into_iter().map(|(id, name)| Ok(Group { id: name, figures: figures(cell(id))? })).collect()
+}
+
+fn load_names(conn: &Connection, by: GroupBy) -> Result<Vec<(u32, Option<Id>)>> {
+    const TEAMS: &str = "select id, team_id from usage_team";
+    const SERVICES: &str = "select id, service from usage_service";
+    let sql = if by == GroupBy::Team { TEAMS } else { SERVICES };
+    let read = |row: &Row| {
+        let name: String = row.get(1)?;
+        Ok((row.get(0)?, Some(Id::new(name).map_err(|_| damaged())?)))
+    };
+    conn.prepare_cached(sql)?.query_and_then([], read)?.collect()
+}

@@ -1,0 +1,239 @@
+//! Nodes: distinct users and sessions of a cell over a day, a month or a year, as rows of usage_node.
+//!
+//! A month keeps its days within its own row while they are few bytes ([`Kind::Days`]); a grown month is the union of
+//! its users ([`Kind::Users`]), and each of its days has a row. A year is a mere count of user-days ([`Kind::Count`])
+//! until a union pays. Every month and year in which a folded fact or session lies has its row.
+
+use std::borrow::Cow;
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+use super::lattice::{Cell, CellKey, Level};
+use super::sets::UserBits;
+use crate::error::Result;
+use crate::model::{DateRange, Day};
+use crate::store::varint::{self, Cursor, damaged};
+
+/// What a node's body holds, and what its `users` counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A month's sections, one for each day; `users` counts user-days.
+    Days = 0,
+    /// A packed set of users; `users` counts them.
+    Users = 1,
+    /// Nothing; `users` counts user-days.
+    Count = 2,
+}
+
+impl Kind {
+    fn from_sql(kind: i64) -> Result<Kind> {
+        [Kind::Days, Kind::Users, Kind::Count].into_iter().find(|known| *known as i64 == kind).ok_or_else(damaged)
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Node {
+    pub kind: Kind,
+    pub users: u64,
+    pub sessions: i64,
+    pub body: Vec<u8>,
+}
+
+pub fn load(conn: &Connection, key: CellKey) -> Result<Option<Node>> {
+    const SQL: &str = "select kind, users, sessions, body from usage_node where key = :key";
+    let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let found = conn.prepare_cached(SQL)?.query_row(named_params! {":key": key.to_sql()}, read).optional()?;
+    let Some((kind, users, sessions, body)): Option<(i64, i64, i64, Vec<u8>)> = found else { return Ok(None) };
+    let users = u64::try_from(users).map_err(|_| damaged())?;
+    Ok(Some(Node { kind: Kind::from_sql(kind)?, users, sessions, body }))
+}
+
+/// A node with neither users nor sessions leaves no row behind.
+pub fn save(conn: &Connection, key: CellKey, node: &Node) -> Result<()> {
+    const DELETE: &str = "delete from usage_node where key = :key";
+    const UPSERT: &str = "insert into usage_node (key, kind, users, sessions, body)
+                          values (:key, :kind, :users, :sessions, :body)
+                          on conflict (key) do update set kind = excluded.kind, users = excluded.users,
+                              sessions = excluded.sessions, body = excluded.body";
+    if node.users == 0 && node.sessions == 0 {
+        conn.prepare_cached(DELETE)?.execute(named_params! {":key": key.to_sql()})?;
+        return Ok(());
+    }
+    conn.prepare_cached(UPSERT)?.execute(named_params! {
+        ":key": key.to_sql(),
+        ":kind": node.kind as i64,
+        ":users": node.users as i64,
+        ":sessions": node.sessions,
+        ":body": node.body,
+    })?;
+    Ok(())
+}
+
+/// One day within a month's row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Section<'a> {
+    pub day: Day,
+    pub sessions: i64,
+    pub users: u64,
+    /// A packed set.
+    pub set: Cow<'a, [u8]>,
+}
+
+pub fn encode_sections(month: Day, sections: &[Section]) -> Vec<u8> {
+    let mut out = vec![];
+    for section in sections {
+        varint::put(&mut out, u64::from(section.day.index() - month.index()));
+        varint::put_signed(&mut out, section.sessions);
+        varint::put(&mut out, section.users);
+        varint::put(&mut out, section.set.len() as u64);
+        out.extend_from_slice(&section.set);
+    }
+    out
+}
+
+/// The sections of the month that begins on `month`, in order of their days.
+pub fn sections(month: Day, body: &[u8]) -> Result<Vec<Section<'_>>> {
+    let mut sections: Vec<Section> = vec![];
+    let mut cursor = Cursor::new(body);
+    while !cursor.is_empty() {
+        let offset = cursor.u32()?;
+        let day = month.index().checked_add(offset).and_then(Day::from_index).ok_or_else(damaged)?;
+        let follows = sections.last().is_none_or(|previous| previous.day < day);
+        if !follows || day > month.month_end() {
+            return Err(damaged());
+        }
+        let (sessions, users, len) = (cursor.signed()?, cursor.u64()?, cursor.u64()?);
+        let set = cursor.bytes(usize::try_from(len).map_err(|_| damaged())?)?;
+        sections.push(Section { day, sessions, users, set: Cow::Borrowed(set) });
+    }
+    Ok(sections)
+}
+
+/// Adds the users of a cell's nodes over the range to the bitset; returns the sessions that started in it.
+pub fn collect(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<i64> {
+    const DAYS_OF_A_YEAR: u32 = 365;
+    if range.days() < DAYS_OF_A_YEAR {
+        return collect_months(conn, cell, range, bits);
+    }
+    let mut statement = conn.prepare_cached(PERIODS)?;
+    let mut rows = statement.query(named_params! {
+        ":from": cell.key(Level::Year, range.start().year_start()).to_sql(),
+        ":to": cell.key(Level::Year, range.end()).to_sql(),
+    })?;
+    let mut sessions = 0;
+    while let Some(row) = rows.next()? {
+        let start = CellKey::from_sql(row.get(0)?).day();
+        let year = DateRange::new(start, start.year_end()).ok_or_else(damaged)?;
+        let within = clip(year, range);
+        sessions += match Kind::from_sql(row.get(1)?)? {
+            Kind::Users if within == year => {
+                bits.insert_packed(blob(row, 3)?)?;
+                row.get(2)?
+            }
+            _ => collect_months(conn, cell, within, bits)?,
+        };
+    }
+    Ok(sessions)
+}
+
+/// As [`collect`], without looking at years.
+pub fn collect_months(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<i64> {
+    let mut statement = conn.prepare_cached(PERIODS)?;
+    let (from, to) = months_of(cell, range);
+    let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
+    let mut sessions = 0;
+    while let Some(row) = rows.next()? {
+        let month = month_of(row)?;
+        let within = clip(month, range);
+        match Kind::from_sql(row.get(1)?)? {
+            Kind::Days => {
+                for section in sections(month.start(), blob(row, 3)?)? {
+                    if range.contains(section.day) {
+                        sessions += section.sessions;
+                        bits.insert_packed(&section.set)?;
+                    }
+                }
+            }
+            Kind::Users if within == month => {
+                sessions += row.get::<_, i64>(2)?;
+                bits.insert_packed(blob(row, 3)?)?;
+            }
+            Kind::Users => sessions += collect_days(conn, cell, within, bits)?,
+            Kind::Count => return Err(damaged()),
+        }
+    }
+    Ok(sessions)
+}
+
+fn collect_days(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<i64> {
+    const SQL: &str = "select sessions, body from usage_node where key between :from and :to";
+    let mut statement = conn.prepare_cached(SQL)?;
+    let mut rows = statement.query(named_params! {
+        ":from": cell.key(Level::Day, range.start()).to_sql(),
+        ":to": cell.key(Level::Day, range.end()).to_sql(),
+    })?;
+    let mut sessions = 0;
+    while let Some(row) = rows.next()? {
+        sessions += row.get::<_, i64>(0)?;
+        bits.insert_packed(blob(row, 1)?)?;
+    }
+    Ok(sessions)
+}
+
+/// Calls with each day of the range that has a node, its distinct users and its sessions; no set is unpacked.
+pub fn for_each_day(
+    conn: &Connection,
+    cell: Cell,
+    range: DateRange,
+    mut visit: impl FnMut(Day, u64, i64),
+) -> Result<()> {
+    const DAYS: &str = "select key, users, sessions from usage_node where key between :from and :to";
+    let mut statement = conn.prepare_cached(PERIODS)?;
+    let mut days = conn.prepare_cached(DAYS)?;
+    let (from, to) = months_of(cell, range);
+    let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
+    while let Some(row) = rows.next()? {
+        let month = month_of(row)?;
+        if Kind::from_sql(row.get(1)?)? == Kind::Days {
+            for section in sections(month.start(), blob(row, 3)?)? {
+                if range.contains(section.day) {
+                    visit(section.day, section.users, section.sessions);
+                }
+            }
+            continue;
+        }
+        let within = clip(month, range);
+        let mut rows = days.query(named_params! {
+            ":from": cell.key(Level::Day, within.start()).to_sql(),
+            ":to": cell.key(Level::Day, within.end()).to_sql(),
+        })?;
+        while let Some(row) = rows.next()? {
+            let users = u64::try_from(row.get::<_, i64>(1)?).map_err(|_| damaged())?;
+            visit(CellKey::from_sql(row.get(0)?).day(), users, row.get(2)?);
+        }
+    }
+    Ok(())
+}
+
+const PERIODS: &str = "select key, kind, sessions, body from usage_node where key between :from and :to";
+
+/// The first and the last key of the months that touch the range.
+fn months_of(cell: Cell, range: DateRange) -> (i64, i64) {
+    let key = |day| cell.key(Level::Month, day).to_sql();
+    (key(range.start().month_start()), key(range.end()))
+}
+
+fn month_of(row: &Row) -> Result<DateRange> {
+    let start = CellKey::from_sql(row.get(0)?).day();
+    DateRange::new(start, start.month_end()).ok_or_else(damaged)
+}
+
+/// The part of a period that lies in the range; the two must touch.
+fn clip(period: DateRange, range: DateRange) -> DateRange {
+    DateRange::new(period.start().max(range.start()), period.end().min(range.end()))
+        .expect("the period touches the range")
+}
+
+fn blob<'a>(row: &'a Row, column: usize) -> Result<&'a [u8]> {
+    row.get_ref(column)?.as_blob().map_err(|_| damaged())
+}

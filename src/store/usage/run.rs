@@ -1,0 +1,284 @@
+//! Runs: what a stretch of deltas changes in the rollups, as immutable sorted columns.
+//!
+//! A commit makes a small run; runs of like size are merged, as in a log-structured merge tree, so that a reader looks
+//! into few of them and every fact is moved a logarithmic number of times.
+//!
+//! A removed user never returns under the same ord. So the order of runs does not matter to a reader: it adds what any
+//! run adds, then takes away what any run removes. Within one run the two cancel out when it is made.
+
+use std::ops::Range;
+
+use super::delta::{Count, CountKind, Delta, Fact};
+use super::lattice::{Cell, CellKey, Level};
+use crate::model::Day;
+
+/// Pairs of a cell's day and a user active there, sorted by both. Keys are of [`super::lattice::Level::Day`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CellUsers {
+    pub keys: Vec<CellKey>,
+    pub ords: Vec<u32>,
+}
+
+/// Signed changes of a count, sorted by cell and day.
+pub type CellCounts = Vec<(CellKey, i64)>;
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Run {
+    pub added: CellUsers,
+    pub removed: CellUsers,
+    /// By [`CountKind`].
+    counts: [CellCounts; 3],
+    /// The same activity by user: sorted pairs, less those of `removed_users`.
+    pub active_days: Vec<(u32, Day)>,
+    /// Users whose history was removed, sorted.
+    pub removed_users: Vec<u32>,
+}
+
+impl Run {
+    pub fn new(delta: &Delta) -> Run {
+        let mut removed_users: Vec<u32> = delta.removed.iter().map(|fact| fact.ord).collect();
+        removed_users.sort_unstable();
+        removed_users.dedup();
+        let mut active_days: Vec<(u32, Day)> =
+            delta.added.iter().filter(|fact| fact.cells & 1 == 1).map(|fact| (fact.ord, fact.day)).collect();
+        active_days.sort_unstable();
+        let run = Run {
+            added: CellUsers::new(&delta.added),
+            removed: CellUsers::new(&delta.removed),
+            counts: [CountKind::Entered, CountKind::Left, CountKind::Sessions]
+                .map(|kind| counts_of(kind, &delta.counts)),
+            active_days,
+            removed_users,
+        };
+        run.cancelled()
+    }
+
+    pub fn merge(a: &Run, b: &Run) -> Run {
+        let run = Run {
+            added: CellUsers::merge(&a.added, &b.added),
+            removed: CellUsers::merge(&a.removed, &b.removed),
+            counts: std::array::from_fn(|kind| net(merge_sorted(&a.counts[kind], &b.counts[kind]))),
+            active_days: merge_sorted(&a.active_days, &b.active_days),
+            removed_users: merge_sorted(&a.removed_users, &b.removed_users),
+        };
+        run.cancelled()
+    }
+
+    /// What one run both adds and removes never was.
+    fn cancelled(mut self) -> Run {
+        if !self.removed.keys.is_empty() {
+            CellUsers::cancel(&mut self.added, &mut self.removed);
+            let removed_users = &self.removed_users;
+            self.active_days.retain(|(ord, _)| removed_users.binary_search(ord).is_err());
+        }
+        self
+    }
+
+    pub fn counts(&self, kind: CountKind) -> &[(CellKey, i64)] {
+        &self.counts[kind as usize]
+    }
+
+    /// The days of one user that this run adds, ascending.
+    pub fn days_of(&self, ord: u32) -> impl Iterator<Item = Day> {
+        let start = self.active_days.partition_point(|(other, _)| *other < ord);
+        self.active_days[start..].iter().take_while(move |(other, _)| *other == ord).map(|(_, day)| *day)
+    }
+
+    pub fn removes(&self, ord: u32) -> bool {
+        self.removed_users.binary_search(&ord).is_ok()
+    }
+
+    /// How many entries of cells it holds: what folding it takes.
+    pub fn entries(&self) -> usize {
+        self.added.ords.len() + self.removed.ords.len() + self.counts.iter().map(Vec::len).sum::<usize>()
+    }
+}
+
+/// The entries of sorted counts from `from` up to but not including `to`.
+pub fn counts_between(counts: &[(CellKey, i64)], from: CellKey, to: CellKey) -> &[(CellKey, i64)] {
+    let start = counts.partition_point(|(key, _)| *key < from);
+    let len = counts[start..].partition_point(|(key, _)| *key < to);
+    &counts[start..start + len]
+}
+
+impl CellUsers {
+    fn new(facts: &[Fact]) -> CellUsers {
+        let mut pairs = Vec::with_capacity(facts.len() * 4);
+        for fact in facts {
+            for (i, cell) in Cell::touched(fact.team, fact.service).into_iter().enumerate() {
+                if fact.cells >> i & 1 == 1 {
+                    pairs.push((cell.key(Level::Day, fact.day), fact.ord));
+                }
+            }
+        }
+        pairs.sort_unstable();
+        let (keys, ords) = pairs.into_iter().unzip();
+        CellUsers { keys, ords }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (CellKey, u32)> {
+        self.keys.iter().copied().zip(self.ords.iter().copied())
+    }
+
+    fn merge(a: &CellUsers, b: &CellUsers) -> CellUsers {
+        let len = a.keys.len() + b.keys.len();
+        let mut out = CellUsers { keys: Vec::with_capacity(len), ords: Vec::with_capacity(len) };
+        let (mut i, mut j) = (0, 0);
+        while i < a.keys.len() && j < b.keys.len() {
+            let from_a = (a.keys[i], a.ords[i]) <= (b.keys[j], b.ords[j]);
+            let (side, at) = if from_a { (a, &mut i) } else { (b, &mut j) };
+            out.keys.push(side.keys[*at]);
+            out.ords.push(side.ords[*at]);
+            *at += 1;
+        }
+        for (side, at) in [(a, i), (b, j)] {
+            out.keys.extend_from_slice(&side.keys[at..]);
+            out.ords.extend_from_slice(&side.ords[at..]);
+        }
+        out
+    }
+
+    /// Drops from both what both hold.
+    fn cancel(a: &mut CellUsers, b: &mut CellUsers) {
+        let both: Vec<(CellKey, u32)> = {
+            let mut other = b.iter().peekable();
+            a.iter()
+                .filter(|pair| {
+                    while other.next_if(|next| next < pair).is_some() {}
+                    other.peek() == Some(pair)
+                })
+                .collect()
+        };
+        for side in [a, b] {
+            let mut dropped = both.iter().peekable();
+            let kept = side.iter().filter(|pair| dropped.next_if_eq(&pair).is_none());
+            let (keys, ords) = kept.unzip();
+            *side = CellUsers { keys, ords };
+        }
+    }
+
+    /// Where the entries from `from` up to but not including `to` stand.
+    pub fn between(&self, from: CellKey, to: CellKey) -> Range<usize> {
+        let start = self.keys.partition_point(|key| *key < from);
+        start..start + self.keys[start..].partition_point(|key| *key < to)
+    }
+}
+
+fn counts_of(kind: CountKind, counts: &[Count]) -> CellCounts {
+    let mut counts: CellCounts = counts
+        .iter()
+        .filter(|count| count.kind == kind)
+        .map(|count| (count.cell.key(Level::Day, count.day), i64::from(count.n)))
+        .collect();
+    counts.sort_unstable();
+    net(counts)
+}
+
+/// Adds up sorted entries of one key and drops what comes to zero.
+fn net(mut counts: CellCounts) -> CellCounts {
+    counts.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 += next.1;
+        }
+        same
+    });
+    counts.retain(|(_, n)| *n != 0);
+    counts
+}
+
+fn merge_sorted<T: Copy + Ord>(a: &[T], b: &[T]) -> Vec<T> {
+    let mut out = Vec::with_capacity(a.len() + b.len());
+    let (mut i, mut j) = (0, 0);
+    while i < a.len() && j < b.len() {
+        let from_a = a[i] <= b[j];
+        out.push(if from_a { a[i] } else { b[j] });
+        i += usize::from(from_a);
+        j += usize::from(!from_a);
+    }
+    out.extend_from_slice(&a[i..]);
+    out.extend_from_slice(&b[j..]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fact() -> impl Strategy<Value = Fact> {
+        (0..40u32, 1..20u32, 1..4u32, 1..4u32, 1..16u8).prop_map(|(day, ord, team, service, cells)| Fact {
+            day: Day::from_index(day).unwrap(),
+            ord,
+            team,
+            service,
+            cells,
+        })
+    }
+
+    fn count() -> impl Strategy<Value = Count> {
+        (0..3usize, 0..3u32, 0..3u32, 0..5u32, -2..3i32).prop_map(|(kind, team, service, day, n)| Count {
+            kind: [CountKind::Entered, CountKind::Left, CountKind::Sessions][kind],
+            cell: Cell::new(team, service),
+            day: Day::from_index(day).unwrap(),
+            n,
+        })
+    }
+
+    /// Deltas in which each (day, ord, cell) is new once, as the base facts promise, and users 1 to 4 are removed last.
+    fn deltas() -> impl Strategy<Value = Vec<Delta>> {
+        let part = (proptest::collection::vec(fact(), 0..30), proptest::collection::vec(count(), 0..10));
+        proptest::collection::vec(part, 1..8).prop_map(|parts| {
+            let mut seen = std::collections::BTreeSet::new();
+            let mut deltas: Vec<Delta> = vec![];
+            for (facts, counts) in parts {
+                let mut delta = Delta { counts, ..Delta::default() };
+                for mut fact in facts {
+                    for (i, cell) in Cell::touched(fact.team, fact.service).into_iter().enumerate() {
+                        if !seen.insert((fact.day, fact.ord, cell)) {
+                            fact.cells &= !(1 << i);
+                        }
+                    }
+                    delta.added.push(fact);
+                }
+                deltas.push(delta);
+            }
+            let removed = deltas.iter().flat_map(|delta| &delta.added).filter(|fact| fact.ord < 5).copied().collect();
+            deltas.push(Delta { removed, ..Delta::default() });
+            deltas
+        })
+    }
+
+    fn all(deltas: &[Delta]) -> Delta {
+        Delta {
+            added: deltas.iter().flat_map(|delta| delta.added.clone()).collect(),
+            removed: deltas.iter().flat_map(|delta| delta.removed.clone()).collect(),
+            counts: deltas.iter().flat_map(|delta| delta.counts.clone()).collect(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn merged_runs_equal_the_run_of_all_their_deltas(deltas in deltas(), order in any::<u64>()) {
+            let mut runs: Vec<Run> = deltas.iter().map(Run::new).collect();
+            let mut order = order;
+            while runs.len() > 1 {
+                let at = (order % (runs.len() as u64 - 1)) as usize;
+                order = order.rotate_right(7);
+                let next = runs.remove(at + 1);
+                runs[at] = Run::merge(&runs[at], &next);
+            }
+            prop_assert_eq!(&runs[0], &Run::new(&all(&deltas)));
+        }
+
+        #[test]
+        fn what_is_added_and_removed_in_one_run_leaves_no_trace(deltas in deltas()) {
+            let run = Run::new(&all(&deltas));
+            prop_assert!(run.removed.keys.is_empty());
+            prop_assert!(run.added.ords.iter().all(|ord| *ord >= 5));
+            prop_assert!(run.active_days.iter().all(|(ord, _)| *ord >= 5));
+            prop_assert!(run.added.iter().is_sorted() && run.active_days.is_sorted());
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Sets of users, by ord: packed for the database, and as a bitset to count distinct users in.
+//!
+//! The packed form is empty for the empty set; otherwise one byte says which of two forms follows, whichever is
+//! smaller: the ords as delta varints, or a base word and the words of a bitset from there on.
+
+use crate::error::Result;
+use crate::store::varint::{self, Cursor, damaged};
+
+const LIST: u8 = 0;
+const WORDS: u8 = 1;
+const WORD_BITS: u32 = u64::BITS;
+const WORD_BYTES: usize = size_of::<u64>();
+
+/// Appends the packed form of a strictly ascending list of ords.
+pub fn encode(users: &[u32], out: &mut Vec<u8>) {
+    let (Some(first), Some(last)) = (users.first(), users.last()) else { return };
+    let base = first / WORD_BITS;
+    let words = (last / WORD_BITS - base + 1) as usize;
+    let mut head = vec![WORDS];
+    varint::put(&mut head, u64::from(base));
+    let words_len = head.len() + words * WORD_BYTES;
+
+    // A list takes a byte an entry at the least.
+    if users.len() < words_len {
+        let start = out.len();
+        out.push(LIST);
+        let mut previous = 0;
+        for ord in users {
+            varint::put(out, u64::from(ord - previous));
+            previous = *ord;
+        }
+        if out.len() - start <= words_len {
+            return;
+        }
+        out.truncate(start);
+    }
+    out.extend_from_slice(&head);
+    let body = out.len();
+    out.resize(body + words * WORD_BYTES, 0);
+    for ord in users {
+        let bit = ord - base * WORD_BITS;
+        // Little-endian words hold bit i in byte i / 8.
+        out[body + (bit / 8) as usize] |= 1 << (bit % 8);
+    }
+}
+
+/// The ords of a packed set, ascending. Errors if it is damaged.
+pub fn decode(body: &[u8]) -> Result<Vec<u32>> {
+    let mut users = vec![];
+    match Packed::open(body)? {
+        Packed::List(list) => for_each_listed(list, |ord| {
+            users.push(ord);
+            Ok(())
+        })?,
+        Packed::Words(base, words) => {
+            for (i, word) in words.chunks_exact(WORD_BYTES).enumerate() {
+                let mut rest = word_of(word);
+                let start = u32::try_from(base + i).ok().and_then(|word| word.checked_mul(WORD_BITS));
+                let start = start.ok_or_else(damaged)?;
+                while rest != 0 {
+                    users.push(start + rest.trailing_zeros());
+                    rest &= rest - 1;
+                }
+            }
+        }
+    }
+    Ok(users)
+}
+
+enum Packed<'a> {
+    List(Cursor<'a>),
+    /// The base word's index, and the bytes of whole words.
+    Words(usize, &'a [u8]),
+}
+
+impl Packed<'_> {
+    fn open(body: &[u8]) -> Result<Packed<'_>> {
+        let mut cursor = Cursor::new(body);
+        if cursor.is_empty() {
+            return Ok(Packed::List(cursor));
+        }
+        match cursor.byte()? {
+            LIST => Ok(Packed::List(cursor)),
+            WORDS => {
+                let base = cursor.u32()? as usize;
+                let whole = cursor.rest().len().is_multiple_of(WORD_BYTES);
+                if whole { Ok(Packed::Words(base, cursor.rest())) } else { Err(damaged()) }
+            }
+            _ => Err(damaged()),
+        }
+    }
+}
+
+fn for_each_listed(mut list: Cursor, mut visit: impl FnMut(u32) -> Result<()>) -> Result<()> {
+    let mut next = if list.is_empty() { return Ok(()) } else { list.u32()? };
+    loop {
+        visit(next)?;
+        if list.is_empty() {
+            return Ok(());
+        }
+        let step = list.u32()?;
+        next = next.checked_add(step).filter(|_| step > 0).ok_or_else(damaged)?;
+    }
+}
+
+fn word_of(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes.try_into().expect("chunks of eight bytes"))
+}
+
+/// The union of two ascending lists, less a third; ascending.
+pub fn union_without(a: &[u32], b: &[u32], without: &[u32]) -> Vec<u32> {
+    let mut out = Vec::with_capacity(a.len() + b.len());
+    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
+    let mut without = without.iter().copied().peekable();
+    while let Some(ord) = [a.peek(), b.peek()].into_iter().flatten().min().copied() {
+        a.next_if_eq(&ord);
+        b.next_if_eq(&ord);
+        while without.next_if(|next| *next < ord).is_some() {}
+        if without.peek() != Some(&ord) {
+            out.push(ord);
+        }
+    }
+    out
+}
+
+/// A bitset over all users, reused from one count to the next.
+pub struct UserBits {
+    words: Vec<u64>,
+    ord_end: u32,
+}
+
+impl UserBits {
+    /// Room for the ords below `ord_end`.
+    pub fn new(ord_end: u32) -> UserBits {
+        UserBits { words: vec![0; ord_end.div_ceil(WORD_BITS) as usize], ord_end }
+    }
+
+    pub fn clear(&mut self) {
+        self.words.fill(0);
+    }
+
+    /// Errors for an ord that was never given: whatever named it is damaged.
+    #[inline]
+    pub fn insert(&mut self, ord: u32) -> Result<()> {
+        if ord >= self.ord_end {
+            return Err(damaged());
+        }
+        self.words[(ord / WORD_BITS) as usize] |= 1 << (ord % WORD_BITS);
+        Ok(())
+    }
+
+    pub fn remove(&mut self, ord: u32) {
+        if let Some(word) = self.words.get_mut((ord / WORD_BITS) as usize) {
+            *word &= !(1 << (ord % WORD_BITS));
+        }
+    }
+
+    pub fn contains(&self, ord: u32) -> bool {
+        self.words.get((ord / WORD_BITS) as usize).is_some_and(|word| word >> (ord % WORD_BITS) & 1 == 1)
+    }
+
+    pub fn count(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    /// The ords in it, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        self.words.iter().enumerate().flat_map(|(i, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros())?;
+                rest &= rest - 1;
+                Some(i as u32 * WORD_BITS + bit)
+            })
+        })
+    }
+
+    /// Adds the users of a packed set without unpacking it. Errors if it is damaged.
+    pub fn insert_packed(&mut self, body: &[u8]) -> Result<()> {
+        match Packed::open(body)? {
+            Packed::List(list) => for_each_listed(list, |ord| self.insert(ord)),
+            Packed::Words(base, words) => {
+                let end = base + words.len() / WORD_BYTES;
+                let target = self.words.get_mut(base..end).ok_or_else(damaged)?;
+                for (target, word) in target.iter_mut().zip(words.chunks_exact(WORD_BYTES)) {
+                    *target |= word_of(word);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Sparse and dense sets, far from and near to zero.
+    fn users() -> impl Strategy<Value = BTreeSet<u32>> {
+        (0..5_000u32, 1..2_000u32, 0..300usize)
+            .prop_flat_map(|(base, width, len)| proptest::collection::btree_set(base..base + width, 0..=len))
+    }
+
+    fn packed(users: &BTreeSet<u32>) -> Vec<u8> {
+        let mut out = vec![];
+        encode(&users.iter().copied().collect::<Vec<_>>(), &mut out);
+        out
+    }
+
+    fn list(users: &BTreeSet<u32>) -> Vec<u32> {
+        users.iter().copied().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_is_unpacked_as_it_was_packed(users in users()) {
+            let body = packed(&users);
+            prop_assert_eq!(decode(&body)?, list(&users));
+            let mut bits = UserBits::new(10_000);
+            bits.insert_packed(&body)?;
+            prop_assert_eq!(bits.iter().collect::<BTreeSet<_>>(), users.clone());
+            prop_assert_eq!(bits.count(), users.len() as u64);
+        }
+
+        #[test]
+        fn sets_are_joined_in_one_bitset(a in users(), b in users()) {
+            let mut bits = UserBits::new(10_000);
+            bits.insert_packed(&packed(&a))?;
+            bits.insert_packed(&packed(&b))?;
+            prop_assert_eq!(bits.iter().collect::<BTreeSet<_>>(), &a | &b);
+            prop_assert!(a.iter().all(|ord| bits.contains(*ord)));
+        }
+
+        #[test]
+        fn a_union_leaves_out_what_is_removed(a in users(), b in users(), c in users()) {
+            let want = &(&a | &b) - &c;
+            prop_assert_eq!(union_without(&list(&a), &list(&b), &list(&c)), list(&want));
+        }
+
+        #[test]
+        fn damaged_bytes_are_an_error_or_a_set_but_never_a_panic(body in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let decoded = decode(&body);
+            let inserted = UserBits::new(10_000).insert_packed(&body);
+            if let Ok(users) = decoded {
+                prop_assert!(users.is_sorted_by(|a, b| a < b));
+                prop_assert!(inserted.is_ok() || users.is_empty() || users.iter().any(|ord| *ord >= 9_984)
+                    || body.len() > 8);
+            }
+        }
+    }
+
+    #[test]
+    fn a_dense_set_takes_a_bit_a_user_and_a_sparse_one_a_byte_or_two() {
+        assert!(packed(&(0..8_000).collect()).len() <= 1_010);
+        assert!(packed(&(0..8_000).step_by(100).collect()).len() <= 90);
+    }
+
+    #[test]
+    fn a_user_beyond_the_last_one_given_is_damage() {
+        assert!(UserBits::new(100).insert_packed(&packed(&BTreeSet::from([100]))).is_err());
+        assert!(UserBits::new(100).insert_packed(&packed(&(0..200).collect())).is_err());
+    }
+}

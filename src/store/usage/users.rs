@@ -1,0 +1,156 @@
+//! The users as the writer works with them: found, made, and those seen lately kept in memory.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, named_params};
+
+use super::user::User;
+use super::user_day::ORD_BITS;
+use crate::error::Result;
+use crate::store::digest::{DigestKey, Kind};
+
+/// The first ord; 0 stays free.
+pub const FIRST_ORD: u32 = 1;
+/// Ords end here: they share their rows' keys with days.
+pub const ORD_END: u32 = 1 << ORD_BITS;
+/// Users of one generation of the cache; some 250 bytes each.
+const CACHED_USERS_MAX: usize = 100_000;
+
+pub struct Users {
+    cache: Cache,
+    next_ord: u32,
+    /// Rows of usage_user_key that are to be written: in order of digest, as they lie all over the table.
+    new_keys: Vec<([u8; 16], u32)>,
+}
+
+impl Users {
+    pub fn load(conn: &Connection) -> Result<Users> {
+        // Names outlive their users, blanked: so no ord is ever given twice.
+        const SELECT_NEXT_ORD: &str = "select max(ord) + 1 from usage_user_name";
+        let next_ord: Option<u32> = conn.query_row(SELECT_NEXT_ORD, [], |row| row.get(0))?;
+        let cache = Cache::new(CACHED_USERS_MAX);
+        Ok(Users { cache, next_ord: next_ord.unwrap_or(FIRST_ORD), new_keys: vec![] })
+    }
+
+    /// One more than the highest ord given.
+    pub fn ord_end(&self) -> u32 {
+        self.next_ord
+    }
+
+    /// A user nobody has seen before gets the next ord, and a name; its own row is for the caller to store. None if
+    /// there is no ord left.
+    pub fn find_or_create(&mut self, conn: &Connection, key: &DigestKey, user_id: &str) -> Result<Option<&mut User>> {
+        if self.cache.get_mut(user_id).is_none() {
+            let digest = key.digest(Kind::UserId, user_id);
+            let user = match User::find_by_digest(conn, &digest)? {
+                Some(user) => user,
+                None if self.next_ord == ORD_END => return Ok(None),
+                None => self.create(conn, user_id, digest)?,
+            };
+            self.cache.insert(user_id, user);
+        }
+        Ok(self.cache.get_mut(user_id))
+    }
+
+    fn create(&mut self, conn: &Connection, user_id: &str, digest: [u8; 16]) -> Result<User> {
+        const INSERT_NAME: &str = "insert into usage_user_name (ord, user_id) values (:ord, :user_id)";
+        let ord = self.next_ord;
+        conn.prepare_cached(INSERT_NAME)?.execute(named_params! {":ord": ord, ":user_id": user_id})?;
+        self.new_keys.push((digest, ord));
+        self.next_ord += 1;
+        Ok(User::new(ord))
+    }
+
+    /// Stores users that a batch has changed, and the keys of those it has created. Ends the batch: what it has looked
+    /// up is in the cache until here.
+    pub fn store(&mut self, conn: &Connection, mut changed: Vec<(u32, &str)>) -> Result<()> {
+        const INSERT_KEY: &str = "insert into usage_user_key (digest, ord) values (:digest, :ord)";
+        changed.sort_unstable();
+        changed.dedup();
+        for (_, user_id) in changed {
+            self.cache.get_mut(user_id).expect("a batch keeps what it has looked up").store(conn)?;
+        }
+        self.new_keys.sort_unstable();
+        let mut insert = conn.prepare_cached(INSERT_KEY)?;
+        for (digest, ord) in self.new_keys.drain(..) {
+            insert.execute(named_params! {":digest": digest, ":ord": ord})?;
+        }
+        self.cache.trim();
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub fn set_cached_max(&mut self, users_max: usize) {
+        self.cache.users_max = users_max;
+    }
+
+    pub fn forget(&mut self, user_id: &str) {
+        self.cache.forget(user_id);
+    }
+}
+
+/// Two generations: a user that is asked for moves to the young one; when that is full, it becomes the old one, and
+/// what nobody has asked for since the last time is dropped.
+struct Cache {
+    young: HashMap<Box<str>, User>,
+    old: HashMap<Box<str>, User>,
+    /// Of one generation.
+    users_max: usize,
+}
+
+impl Cache {
+    fn new(users_max: usize) -> Cache {
+        Cache { young: HashMap::new(), old: HashMap::new(), users_max }
+    }
+
+    fn get_mut(&mut self, user_id: &str) -> Option<&mut User> {
+        if let Some((user_id, user)) = self.old.remove_entry(user_id) {
+            self.young.insert(user_id, user);
+        }
+        self.young.get_mut(user_id)
+    }
+
+    fn insert(&mut self, user_id: &str, user: User) {
+        self.young.insert(user_id.into(), user);
+    }
+
+    fn forget(&mut self, user_id: &str) {
+        self.young.remove(user_id);
+        self.old.remove(user_id);
+    }
+
+    /// Drops what is too much. Only called between batches, so that what a batch has looked up stays.
+    fn trim(&mut self) {
+        if self.young.len() >= self.users_max {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_that_is_asked_for_outlives_those_that_are_not() {
+        let mut cache = Cache::new(2);
+        for (ord, user_id) in ["asked", "left", "a", "b", "c", "d"].into_iter().enumerate() {
+            cache.insert(user_id, User::new(ord as u32));
+            cache.trim();
+            assert!(cache.get_mut("asked").is_some(), "after {user_id}");
+        }
+        assert!(cache.get_mut("left").is_none());
+        assert!(cache.young.len() + cache.old.len() <= 4);
+    }
+
+    #[test]
+    fn a_forgotten_user_is_in_neither_generation() {
+        let mut cache = Cache::new(1);
+        cache.insert("a", User::new(1));
+        cache.trim();
+        cache.insert("b", User::new(2));
+        cache.forget("a");
+        cache.forget("b");
+        assert!(cache.get_mut("a").is_none() && cache.get_mut("b").is_none());
+    }
+}
