@@ -13,8 +13,9 @@ use super::user::User;
 use super::user_day::{SELECT_DAY, UserDay};
 use super::users::{FIRST_ORD, ORD_END, Users};
 use crate::error::Result;
-use crate::model::{Change, DateRange, Id, Registration, Rejected, Timestamp, UsageEvent};
+use crate::model::{Change, DateRange, Day, Id, Registration, Rejected, Timestamp, UsageEvent};
 use crate::store::digest::{DigestKey, Kind};
+use crate::store::varint::damaged;
 
 /// The writer's working memory over the base facts: names, the next ord, users seen lately. Lost on a failed commit
 /// and loaded anew.
@@ -127,13 +128,9 @@ impl Facts {
                 None => uses.iter().try_for_each(|one| sessions::join(&mut days, one.touch, delta))?,
                 Some(session_id) => {
                     let digest = self.key.digest(Kind::SessionId, session_id);
-                    let known = match known_days {
-                        Some(_) => ExplicitSession::find(conn, ord, &digest)?,
-                        None => None,
-                    };
-                    if let Some(session) = ExplicitSession::join(known, uses.iter().map(|one| one.touch), delta) {
-                        changes.session(ord, digest, session);
-                    }
+                    let known = ExplicitSession::find(conn, ord, &digest)?;
+                    let joined = ExplicitSession::join(known, uses.iter().map(|one| one.touch), delta);
+                    joined.into_iter().for_each(|session| changes.session(ord, digest, session));
                 }
             }
         }
@@ -164,6 +161,9 @@ impl Facts {
         let Some(user) = self.users.find_or_create(conn, &self.key, command.user_id.as_str())? else {
             return Ok(Err(too_many_users()));
         };
+        if user.becomes_deactivated(command) {
+            user.last_day = latest_day(conn, user)?;
+        }
         if user.register(command, home_team, now, delta) {
             changes.user(user.ord, command.user_id.as_str());
         }
@@ -183,9 +183,20 @@ struct Use<'a> {
 }
 
 /// The days between which the database may hold something of the user; None for a user without events. Whatever lies
-/// outside needs no look-up: so the first event of a day, the most frequent case of all that write much, needs none.
+/// outside needs no look-up.
 fn known_days(user: &User) -> Option<DateRange> {
     DateRange::new(user.first_event_at?.day(), user.last_day?)
+}
+
+/// The day of the latest event of a user of whom only its month is known.
+fn latest_day(conn: &Connection, user: &User) -> Result<Option<Day>> {
+    let Some(month_end) = user.last_day else { return Ok(None) };
+    for day in (month_end.month_start().index()..=month_end.index()).rev().filter_map(Day::from_index) {
+        if UserDay::load(conn, day, user.ord)?.is_some() {
+            return Ok(Some(day));
+        }
+    }
+    Err(damaged())
 }
 
 fn too_many_users() -> String {

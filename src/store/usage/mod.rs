@@ -27,6 +27,8 @@ mod scope;
 mod series;
 mod sessions;
 mod sets;
+#[cfg(test)]
+mod test_store;
 mod totals;
 pub mod user;
 pub mod user_day;

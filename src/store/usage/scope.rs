@@ -41,7 +41,8 @@ impl User {
             self.first_event_at = Some(at);
         }
         if is_last {
-            self.last_day = Some(at.day());
+            let is_exact = self.deactivated_at.is_some();
+            self.last_day = Some(if is_exact { at.day() } else { at.day().month_end() });
         }
         // Hundreds of pairs are counted anew only when it matters to all of them.
         let after = Standing::of(self);
@@ -87,7 +88,8 @@ impl User {
     }
 
     /// Obeys a command; `home_team` is the command's team by its id. What a command leaves out is kept, except that the
-    /// first command about a user registers it now. False if nothing changes.
+    /// first command about a user registers it now. False if nothing changes. Where [`User::becomes_deactivated`], the
+    /// caller has made `last_day` exact before.
     pub fn register(&mut self, command: &Registration, home_team: u32, now: Timestamp, delta: &mut Delta) -> bool {
         let before = self.clone();
         match command.team_id {
@@ -103,7 +105,10 @@ impl User {
         }
         match command.deactivated_at {
             Change::Keep => {}
-            Change::Clear => self.deactivated_at = None,
+            Change::Clear => {
+                self.deactivated_at = None;
+                self.last_day = self.last_day.map(Day::month_end);
+            }
             Change::Set(at) => self.deactivated_at = Some(at),
         }
         if (Standing::of(&before), before.home_team) != (Standing::of(self), self.home_team) {
@@ -111,6 +116,10 @@ impl User {
             self.count_all(1, delta);
         }
         *self != before
+    }
+
+    pub fn becomes_deactivated(&self, command: &Registration) -> bool {
+        self.deactivated_at.is_none() && matches!(command.deactivated_at, Change::Set(_))
     }
 
     /// Takes the user out of every count, or back in (`n` is -1 or 1).

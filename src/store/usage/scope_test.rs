@@ -50,6 +50,12 @@ fn register(user: &mut User, team: Change<u32>, registered: Change<i64>, deactiv
     delta
 }
 
+/// What the base facts look up before they deactivate a user, whose latest event was on the n-th day.
+fn make_exact(user: &mut User, n: i64) {
+    assert_eq!(user.last_day, Some(day(n).month_end()));
+    user.last_day = Some(day(n));
+}
+
 fn observe(user: &mut User, event: Touch) -> Delta {
     let mut delta = Delta::default();
     user.observe(event, &mut delta);
@@ -60,8 +66,10 @@ fn observe(user: &mut User, event: Touch) -> Delta {
 #[test]
 fn the_registration_day_is_the_earlier_of_the_value_last_registered_and_the_first_event() {
     use Change::{Clear, Keep, Set};
-    // Commands and events (Err) in order; the day that comes out.
-    let cases: [(&[Result<Change<i64>, i64>], i64); 11] = [
+    /// A command about registered_at, or an event on a day.
+    type Word = Result<Change<i64>, i64>;
+    // What comes in, and the day that comes out.
+    let cases: [(&[Word], i64); 11] = [
         (&[Err(5)], 5),
         (&[Err(5), Err(3)], 3),
         (&[Ok(Keep)], NOW),
@@ -107,6 +115,7 @@ fn a_home_team_opens_its_scope_on_the_registration_day_and_none_is_no_home() {
 fn a_user_that_comes_back_after_its_deactivation_is_irregular_and_left_nothing() {
     let mut user = User::new(1);
     observe(&mut user, touch(5, 2, 3));
+    make_exact(&mut user, 5);
     let left = register(&mut user, Change::Keep, Change::Set(4), Change::Set(5));
     assert!(!user.is_irregular());
     assert_eq!(left.counts.iter().filter(|c| c.kind == CountKind::Left).count(), 4);
@@ -195,6 +204,9 @@ proptest! {
                 }
                 Step::Command(team, registered, deactivated) => {
                     let (registration, home_team) = command(team, registered, deactivated);
+                    if let (true, Some(n)) = (user.becomes_deactivated(&registration), events.iter().map(|e| e.0).max()) {
+                        make_exact(&mut user, n);
+                    }
                     user.register(&registration, home_team, noon(NOW), &mut delta);
                 }
             }

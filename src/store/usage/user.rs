@@ -23,6 +23,8 @@ pub struct User {
     pub registered_at: Option<Timestamp>,
     pub cleared_at: Option<Timestamp>,
     pub first_event_at: Option<Timestamp>,
+    /// While the user is deactivated, the day of its latest event. Else the last day of that event's month: an exact day
+    /// matters to nobody then, and would have to be written each day that the user is active.
     pub last_day: Option<Day>,
     pub deactivated_at: Option<Timestamp>,
     /// Sorted by (team, service).
