@@ -1,0 +1,370 @@
+//! The whole of the usage side against the brute-force model: random facts in random commits, with folding, reloading
+//! and erasing in between; every filter, range, series and grouping.
+
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use rusqlite::Connection;
+
+use super::brute_force::Model;
+use super::delta::Delta;
+use super::facts::{Bounds, Facts};
+use super::figures::{UsageSnapshot, check, figures, groups, series};
+use super::fold::NodeForms;
+use super::rollup::{Overlay, Rollups, Tuning};
+use crate::model::{
+    Change, DateRange, Day, GroupBy, History, Id, Interval, Registration, Timestamp, UsageEvent, UsageFilter,
+};
+use crate::store::digest::DigestKey;
+
+const SCHEMA: &str = include_str!("../../../schema.sql");
+const BOUNDS: Bounds = Bounds { teams_max: 100, services_max: 100 };
+
+#[derive(Clone, Debug)]
+enum Step {
+    Record(Vec<UsageEvent>),
+    Register(Vec<Registration>),
+    Erase(Id, History),
+    /// Commits without a change: only folding goes on.
+    Idle(usize),
+    FoldAll,
+    /// As after a restart.
+    Reload,
+}
+
+/// The real thing and the model side by side.
+struct World {
+    conn: Connection,
+    key: DigestKey,
+    facts: Facts,
+    rollups: Rollups,
+    tuning: Tuning,
+    model: Model,
+}
+
+impl World {
+    fn new(conn: Connection, tuning: Tuning) -> World {
+        conn.execute_batch(SCHEMA).unwrap();
+        let key = DigestKey::new([7; 32]);
+        let facts = Facts::load(&conn, key.clone(), BOUNDS).unwrap();
+        let rollups = Rollups::load_tuned(&conn, tuning).unwrap();
+        World { conn, key, facts, rollups, tuning, model: Model::default() }
+    }
+
+    fn take(&mut self, step: &Step) {
+        self.conn.execute_batch("begin immediate").unwrap();
+        match step {
+            Step::Record(events) => {
+                let mut delta = Delta::default();
+                assert_eq!(self.facts.record(&self.conn, events, &mut delta).unwrap(), []);
+                self.apply(delta);
+                self.model.record(events);
+            }
+            Step::Register(commands) => {
+                let mut delta = Delta::default();
+                assert_eq!(self.facts.register(&self.conn, commands, now(), &mut delta).unwrap(), []);
+                self.apply(delta);
+                commands.iter().for_each(|command| self.model.register(command, now()));
+            }
+            Step::Erase(id, history) => {
+                let mut delta = Delta::default();
+                let overlay = self.rollups.overlay();
+                let days = |ord| overlay.active_days(&self.conn, ord);
+                let erased = self.facts.erase(&self.conn, id, *history, &days, &mut delta).unwrap();
+                self.apply(delta);
+                assert_eq!(erased, self.model.erase(id, *history));
+            }
+            Step::Idle(commits) => (0..*commits).for_each(|_| self.apply(Delta::default())),
+            Step::FoldAll => self.rollups.fold_all(&self.conn).unwrap(),
+            Step::Reload => {
+                self.facts = Facts::load(&self.conn, self.key.clone(), BOUNDS).unwrap();
+                self.rollups = Rollups::load_tuned(&self.conn, self.tuning).unwrap();
+            }
+        }
+        self.conn.execute_batch("commit").unwrap();
+    }
+
+    fn apply(&mut self, mut delta: Delta) {
+        delta.net();
+        self.rollups.apply(&self.conn, delta, self.facts.ord_end()).unwrap();
+    }
+
+    fn compare(&self, ranges: &[DateRange]) -> Result<(), TestCaseError> {
+        let overlay = self.rollups.overlay();
+        let snapshot = UsageSnapshot { conn: &self.conn, overlay: &overlay, key: &self.key };
+        prop_assert_eq!(check(&snapshot).unwrap(), Vec::<String>::new());
+        for range in ranges {
+            for filter in filters() {
+                let found = figures(&snapshot, *range, &filter).unwrap();
+                prop_assert_eq!(found, self.model.figures(*range, &filter), "{:?} {:?}", range, &filter);
+            }
+        }
+        let filters = filters();
+        for (range, filter) in ranges.iter().zip(filters.iter().cycle().skip(ranges[0].days() as usize % filters.len()))
+        {
+            self.compare_series(&snapshot, *range, filter)?;
+            self.compare_groups(&snapshot, *range, filter)?;
+        }
+        Ok(())
+    }
+
+    fn compare_series(
+        &self,
+        snapshot: &UsageSnapshot,
+        range: DateRange,
+        filter: &UsageFilter,
+    ) -> Result<(), TestCaseError> {
+        for interval in [Interval::Day, Interval::Week, Interval::Month] {
+            let start = Day::from_index(range.end().index().saturating_sub(40)).unwrap();
+            let range = DateRange::new(start.max(range.start()), range.end()).unwrap();
+            for (period, wanted) in
+                series(snapshot, range, filter, interval).unwrap().iter().zip(range.periods(interval))
+            {
+                prop_assert_eq!(period.range, wanted);
+                let wanted = self.model.figures(period.range, filter);
+                prop_assert_eq!(period.figures, wanted, "{:?} of {:?} {:?}", interval, period.range, filter);
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_groups(
+        &self,
+        snapshot: &UsageSnapshot,
+        range: DateRange,
+        filter: &UsageFilter,
+    ) -> Result<(), TestCaseError> {
+        for by in [GroupBy::Team, GroupBy::Service, GroupBy::User] {
+            let wanted = self.model.groups(range, filter, by);
+            for limit in [1, 2, 100] {
+                for offset in (0..=wanted.len()).step_by(limit) {
+                    let page = groups(snapshot, range, filter, by, offset as u64, limit).unwrap();
+                    prop_assert_eq!(page.total, wanted.len() as u64, "{:?} {:?} {:?}", by, range, filter);
+                    let end = wanted.len().min(offset + limit);
+                    prop_assert_eq!(&page.groups, &wanted[offset..end], "{:?} {:?} {:?}", by, range, filter);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2024-06-01T12:00:00Z").unwrap()
+}
+
+fn id(text: &str) -> Id {
+    Id::new(text).unwrap()
+}
+
+/// Every combination of a known, another or an unknown name, or none.
+fn filters() -> Vec<UsageFilter> {
+    let some = |texts: &[&str]| -> Vec<Option<Id>> {
+        [None].into_iter().chain(texts.iter().map(|text| Some(id(text)))).collect()
+    };
+    let mut filters = vec![];
+    for user_id in some(&["u0", "u1", "nobody"]) {
+        for team_id in some(&["a", "b", "no team"]) {
+            for service in some(&["x", "no service"]) {
+                filters.push(UsageFilter { user_id: user_id.clone(), team_id: team_id.clone(), service });
+            }
+        }
+    }
+    filters
+}
+
+/// Close together, at exact gaps, around midnight, in other months and years, and at both ends of the calendar.
+fn instant() -> impl Strategy<Value = Timestamp> {
+    let start = Timestamp::parse("2024-02-28T22:00:00Z").unwrap().unix_micros();
+    let seconds = 1_000_000i64;
+    prop_oneof![
+        6 => (0..20i64).prop_map(move |n| start + n * 1_800 * seconds),
+        3 => (0..4 * 86_400i64).prop_map(move |n| start + n * seconds),
+        3 => (0..20i64).prop_map(move |n| start + n * (1_800 * seconds + 1)),
+        4 => (-500..500i64).prop_map(move |n| start + n * 86_400 * seconds),
+        1 => select(vec![Timestamp::MIN.unix_micros(), Timestamp::MAX.unix_micros()]),
+    ]
+    .prop_map(|micros| Timestamp::from_unix_micros(micros).unwrap())
+}
+
+fn user_id() -> impl Strategy<Value = Id> {
+    (0..5u32).prop_map(|n| id(&format!("u{n}")))
+}
+
+fn name(names: &'static [&'static str]) -> impl Strategy<Value = Option<Id>> {
+    select(names).prop_map(|name| Id::new(name).ok())
+}
+
+prop_compose! {
+    fn event()(
+        user_id in user_id(), at in instant(), team_id in name(&["", "a", "b", "c"]), service in name(&["", "x", "y"]),
+        session_id in name(&["", "", "", "s1", "s2"]),
+    ) -> UsageEvent {
+        UsageEvent { user_id, at, team_id, service, session_id }
+    }
+}
+
+fn change<T: Clone + std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Change<T>> {
+    (0..3u8, value).prop_map(|(kind, value)| match kind {
+        0 => Change::Keep,
+        1 => Change::Clear,
+        _ => Change::Set(value),
+    })
+}
+
+prop_compose! {
+    fn registration()(
+        user_id in user_id(), team_id in change(select(vec![id("a"), id("b")])), registered_at in change(instant()),
+        deactivated_at in change(instant()),
+    ) -> Registration {
+        Registration { user_id, team_id, registered_at, deactivated_at }
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => vec(event(), 1..25).prop_map(Step::Record),
+        3 => vec(registration(), 1..4).prop_map(Step::Register),
+        2 => (user_id(), select(vec![History::Anonymize, History::Remove])).prop_map(|(id, history)| Step::Erase(id, history)),
+        2 => (1..20usize).prop_map(Step::Idle),
+        1 => Just(Step::FoldAll),
+        1 => Just(Step::Reload),
+    ]
+}
+
+prop_compose! {
+    fn tuning()(
+        seal_at_entries in select(vec![0, 30, 200, 100_000]), seal_at_deltas in select(vec![3, 1_000]),
+        slice_entries_min in select(vec![1, 10, 1_000]), month_bytes_max in select(vec![0, 20, 16_384]),
+        year_user_days_min in select(vec![1, 6, 8_192]),
+    ) -> Tuning {
+        let forms = NodeForms { month_bytes_max, year_user_days_min };
+        Tuning { seal_at_entries, seal_at_deltas, slice_entries_min, forms }
+    }
+}
+
+fn range() -> impl Strategy<Value = DateRange> {
+    let all = DateRange::new(Day::MIN, Day::MAX).unwrap();
+    let near = Day::parse("2024-02-28").unwrap().index();
+    let between = |(a, b): (u32, u32)| {
+        let day = |index| Day::from_index(index).unwrap();
+        DateRange::new(day(a.min(b)), day(a.max(b))).unwrap()
+    };
+    prop_oneof![
+        4 => (near - 2..near + 5, near - 2..near + 5).prop_map(between),
+        3 => (near - 450..near + 450, near - 450..near + 450).prop_map(between),
+        1 => Just(all),
+        1 => Just(DateRange::new(Day::parse("2024-01-01").unwrap(), Day::parse("2024-12-31").unwrap()).unwrap()),
+        1 => (near - 1..near + 3).prop_map(move |day| between((day, day))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2_000, ..ProptestConfig::with_cases(96) })]
+
+    #[test]
+    fn every_answer_is_what_the_definitions_say(
+        steps in vec(step(), 1..14), tuning in tuning(), ranges in vec(range(), 4),
+    ) {
+        let mut world = World::new(Connection::open_in_memory().unwrap(), tuning);
+        for step in &steps {
+            world.take(step);
+            world.compare(&ranges[..2])?;
+        }
+        world.take(&Step::FoldAll);
+        world.compare(&ranges)?;
+    }
+}
+
+/// A reader that began before some commits answers from its own state, whatever is folded meanwhile.
+#[test]
+fn a_reader_keeps_its_snapshot_while_the_writer_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("usage.db");
+    let writer = Connection::open(&path).unwrap();
+    writer.pragma_update(None, "journal_mode", "wal").unwrap();
+    let forms = NodeForms { month_bytes_max: 50, year_user_days_min: 10 };
+    let tuning = Tuning { seal_at_entries: 40, seal_at_deltas: 1_000, slice_entries_min: 9, forms };
+    let mut world = World::new(writer, tuning);
+    let range = DateRange::new(Day::parse("2024-01-01").unwrap(), Day::parse("2025-06-30").unwrap()).unwrap();
+    let all = UsageFilter::default();
+
+    let mut readers: Vec<(Connection, Arc<Overlay>, u64)> = vec![];
+    for n in 0..40u64 {
+        let day = Day::from_index(range.start().index() + n as u32 * 13).unwrap();
+        let events = ["a", "b"].map(|team| UsageEvent {
+            user_id: id(&format!("user {n} of {team}")),
+            at: day.start(),
+            team_id: Some(id(team)),
+            service: None,
+            session_id: None,
+        });
+        world.take(&Step::Record(events.to_vec()));
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("begin; select count(*) from usage_fold").unwrap();
+        readers.push((reader, world.rollups.overlay(), 2 * (n + 1)));
+        for (conn, overlay, users) in &readers {
+            let snapshot = UsageSnapshot { conn, overlay, key: &world.key };
+            assert_eq!(figures(&snapshot, range, &all).unwrap().active_users, *users);
+        }
+    }
+    for (conn, overlay, users) in &readers {
+        let snapshot = UsageSnapshot { conn, overlay, key: &world.key };
+        assert_eq!(check(&snapshot).unwrap(), Vec::<String>::new());
+        let days = series(&snapshot, range, &all, Interval::Day).unwrap();
+        assert_eq!(days.iter().map(|day| day.figures.total_sessions).sum::<u64>(), *users);
+    }
+}
+
+/// Every kind of row is looked at: a change of one value in any rollup is told.
+#[test]
+fn the_check_finds_each_damage() {
+    let forms = NodeForms { month_bytes_max: 60, year_user_days_min: 8 };
+    let tuning = Tuning { seal_at_entries: 100_000, seal_at_deltas: 1_000, slice_entries_min: 1_000, forms };
+    let mut world = World::new(Connection::open_in_memory().unwrap(), tuning);
+    let start = Day::parse("2024-02-28").unwrap().index();
+    let events = (0..40u32).map(|n| UsageEvent {
+        user_id: id(&format!("u{}", n % 7)),
+        at: Day::from_index(start + n).unwrap().start(),
+        team_id: Id::new(["a", "b", ""][n as usize % 3]).ok(),
+        service: Some(id("x")),
+        session_id: None,
+    });
+    world.take(&Step::Record(events.collect()));
+    let left = Registration {
+        user_id: id("u0"),
+        team_id: Change::Keep,
+        registered_at: Change::Keep,
+        deactivated_at: Change::Set(now()),
+    };
+    world.take(&Step::Register(vec![left]));
+    world.take(&Step::FoldAll);
+
+    let damages = [
+        "update usage_node set users = users + 1 where key = (select key from usage_node order by random() limit 1)",
+        "update usage_node set sessions = sessions + 1 where key = (select key from usage_node order by random() limit 1)",
+        "delete from usage_node where key = (select key from usage_node order by random() limit 1)",
+        "update usage_node set body = x'0003' where key = (select max(key) from usage_node where kind = 1)",
+        "update usage_node set body = x'ff' where key = (select min(key) from usage_node where kind = 0)",
+        "update usage_node set kind = 9 where key = (select key from usage_node order by random() limit 1)",
+        "insert into usage_node values ((77 << 42) | (1 << 22) | 5, 0, 1, 0, x'')",
+        "update usage_count set n = n + 1 where key = (select min(key) from usage_count)",
+        "delete from usage_count where kind = 1 and key = (select max(key) from usage_count where kind = 1)",
+        "insert into usage_count values (0, 4194303, 1)",
+        "update usage_user_history set days = x'01' where ord = (select min(ord) from usage_user_history)",
+        "update usage_user_history set days = x'80' where ord = (select min(ord) from usage_user_history)",
+        "delete from usage_user_history where ord = (select max(ord) from usage_user_history)",
+        "update usage_user set irregular = 1 where deactivated_at is not null",
+    ];
+    let overlay = world.rollups.overlay();
+    let snapshot = UsageSnapshot { conn: &world.conn, overlay: &overlay, key: &world.key };
+    assert_eq!(check(&snapshot).unwrap(), Vec::<String>::new());
+    for damage in damages {
+        world.conn.execute_batch(&format!("savepoint one; {damage}")).unwrap();
+        assert_ne!(check(&snapshot).unwrap(), Vec::<String>::new(), "{damage}");
+        world.conn.execute_batch("rollback to one").unwrap();
+    }
+    assert_eq!(check(&snapshot).unwrap(), Vec::<String>::new());
+}
