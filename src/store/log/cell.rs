@@ -23,6 +23,16 @@ impl Cell {
         Severity::ALL[(self.0 & 3) as usize]
     }
 
+    /// A small integer, as services are.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The cell with this [`Cell::index`].
+    pub fn from_index(index: usize) -> Cell {
+        Cell(index as u32)
+    }
+
     pub fn to_sql(self) -> i64 {
         i64::from(self.0)
     }

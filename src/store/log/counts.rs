@@ -48,6 +48,18 @@ impl Counts {
         Counts { by_severity, cells: sum.into() }
     }
 
+    /// Of many at once; a start adds up every leaf.
+    pub fn sum<'a>(parts: impl Iterator<Item = &'a Counts> + Clone) -> Counts {
+        // Cells are small integers without large gaps: a vector that counts by cell is the shortest way.
+        let highest = parts.clone().filter_map(|part| part.cells.last()).map(|(cell, _)| cell.index()).max();
+        let mut by_cell = vec![0; highest.map_or(0, |index| index + 1)];
+        for (cell, n) in parts.flat_map(|part| part.cells.iter()) {
+            by_cell[cell.index()] += n;
+        }
+        let counted = by_cell.into_iter().enumerate().filter(|(_, n)| *n > 0);
+        Counts::from_sorted(counted.map(|(index, n)| (Cell::from_index(index), n)).collect())
+    }
+
     pub fn total(&self) -> u64 {
         self.by_severity.iter().map(|n| u64::from(*n)).sum()
     }
@@ -114,7 +126,9 @@ mod tests {
                 Severity::ALL.into_iter().filter(|severity| bits >> severity.index() & 1 == 1).collect();
             let filter = CellFilter { severities, service };
             let all: Vec<Cell> = first.iter().chain(&second).copied().collect();
-            let sum = Counts::of(first.into_iter()).plus(&Counts::of(second.into_iter()));
+            let (first, second) = (Counts::of(first.into_iter()), Counts::of(second.into_iter()));
+            let sum = first.plus(&second);
+            prop_assert_eq!(&Counts::sum([&first, &second, &Counts::default()].into_iter()), &sum);
             prop_assert_eq!(sum.total(), all.len() as u64);
             prop_assert_eq!(sum.matching(&filter), all.iter().filter(|cell| filter.matches(**cell)).count() as u64);
             prop_assert_eq!(&Counts::decode(&sum.encode()).unwrap(), &sum);
