@@ -5,6 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, named_params};
 
 use super::upgrade;
@@ -118,6 +119,9 @@ pub fn open_reader(path: &Path) -> Result<Connection> {
 
 fn set_pragmas(conn: &Connection) -> Result<()> {
     conn.set_prepared_statement_cache_capacity(128);
+    // With STAT4 compiled in, SQLite would otherwise plan many prepared statements anew at every execution, to fit the
+    // values bound: look-ups by event_id cost 8.9 us instead of 2.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.execute_batch(
         "pragma foreign_keys = on; pragma trusted_schema = off; pragma cell_size_check = on; pragma temp_store = memory;",
     )?;
