@@ -1,0 +1,67 @@
+//! gzip for those who accept it.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::header::{self, HeaderMap, HeaderValue};
+
+use super::respond::Reply;
+
+/// Below it the packet is no smaller, and the work is for nothing.
+const COMPRESS_FROM_BYTES: usize = 1024;
+
+/// Compresses a reply that is worth it, if the request's headers allow.
+pub fn compress(mut reply: Reply, request: &HeaderMap) -> Reply {
+    if reply.body.len() < COMPRESS_FROM_BYTES || !accepts_gzip(request) {
+        return reply;
+    }
+    let mut encoder = GzEncoder::new(Vec::with_capacity(reply.body.len() / 4), Compression::fast());
+    // Writing to memory does not fail; if it did, the reply would go out as it is.
+    let Ok(compressed) = encoder.write_all(&reply.body).and_then(|()| encoder.finish()) else { return reply };
+    reply.body = compressed.into();
+    reply.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    reply
+}
+
+/// Whether gzip (or anything) is listed and not weighed 0 (RFC 9110, 12.5.3).
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let values = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut any = false;
+    for item in values.flat_map(|value| value.split(',')) {
+        let mut parts = item.split(';').map(str::trim);
+        let coding = parts.next().unwrap_or_default();
+        let wanted = !parts.any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse::<f32>() == Ok(0.0)));
+        if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
+            return wanted;
+        }
+        any |= coding == "*" && wanted;
+    }
+    any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::StatusCode;
+
+    fn compressed(accept: Option<&'static str>, len: usize) -> bool {
+        let mut headers = HeaderMap::new();
+        if let Some(accept) = accept {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accept));
+        }
+        let reply = compress(Reply::json(StatusCode::OK, "a".repeat(len)), &headers);
+        reply.headers.contains_key(header::CONTENT_ENCODING)
+    }
+
+    #[test]
+    fn long_answers_are_compressed_for_those_who_accept_it() {
+        for accept in ["gzip", "GZIP;q=0.5", "br, gzip", "*", "deflate, *;q=0.1"] {
+            assert!(compressed(Some(accept), 2000), "{accept}");
+        }
+        for accept in ["", "br", "gzip;q=0", "gzip; q=0.000, *", "identity"] {
+            assert!(!compressed(Some(accept), 2000), "{accept}");
+        }
+        assert!(!compressed(None, 2000) && !compressed(Some("gzip"), 100));
+    }
+}
