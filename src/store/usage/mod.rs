@@ -29,6 +29,8 @@ mod overlay;
 mod packed_delta;
 mod presence;
 pub mod rollup;
+#[cfg(test)]
+mod rollup_test;
 mod run;
 mod scope;
 mod series;
@@ -37,6 +39,7 @@ mod sets;
 #[cfg(test)]
 mod test_store;
 mod totals;
+mod unit;
 pub mod user;
 pub mod user_day;
 mod user_groups;

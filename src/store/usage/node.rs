@@ -102,8 +102,10 @@ pub fn sections(month: Day, body: &[u8]) -> Result<Vec<Section<'_>>> {
         if !follows || day > month.month_end() {
             return Err(damaged());
         }
-        let (sessions, users, len) = (cursor.signed()?, cursor.u64()?, cursor.u64()?);
-        let set = cursor.bytes(usize::try_from(len).map_err(|_| damaged())?)?;
+        // Sums over sections of a damaged row must not overflow either.
+        let sessions = i64::from(i32::try_from(cursor.signed()?).map_err(|_| damaged())?);
+        let (users, len) = (u64::from(cursor.u32()?), cursor.u32()?);
+        let set = cursor.bytes(len as usize)?;
         sections.push(Section { day, sessions, users, set: Cow::Borrowed(set) });
     }
     Ok(sections)
@@ -236,4 +238,52 @@ fn clip(period: DateRange, range: DateRange) -> DateRange {
 
 fn blob<'a>(row: &'a Row, column: usize) -> Result<&'a [u8]> {
     row.get_ref(column)?.as_blob().map_err(|_| damaged())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn month() -> Day {
+        Day::parse("2024-02-01").unwrap()
+    }
+
+    fn section() -> impl Strategy<Value = (i32, u32, Vec<u8>)> {
+        (any::<i32>(), any::<u32>(), proptest::collection::vec(any::<u8>(), 0..9))
+    }
+
+    proptest! {
+        #[test]
+        fn a_months_sections_are_read_as_they_were_written(sections in proptest::collection::btree_map(0..29u32, section(), 0..29)) {
+            let sections: Vec<Section> = sections
+                .into_iter()
+                .map(|(offset, (sessions, users, set))| Section {
+                    day: Day::from_index(month().index() + offset).unwrap(),
+                    sessions: sessions.into(),
+                    users: users.into(),
+                    set: Cow::Owned(set),
+                })
+                .collect();
+            let body = encode_sections(month(), &sections);
+            prop_assert_eq!(super::sections(month(), &body)?, sections);
+        }
+
+        #[test]
+        fn damaged_sections_never_panic(body in proptest::collection::vec(any::<u8>(), 0..40)) {
+            if let Ok(sections) = sections(month(), &body) {
+                prop_assert!(sections.is_sorted_by(|a, b| a.day < b.day));
+                prop_assert!(sections.iter().all(|section| section.day.month_start() == month()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_section_past_the_end_of_its_month_or_out_of_order_is_damage() {
+        for damaged in [&[29, 0, 0, 0][..], &[1, 0, 0, 0, 1, 0, 0, 0], &[1, 0, 0, 5, 0]] {
+            assert!(sections(month(), damaged).is_err(), "{damaged:?}");
+        }
+        assert_eq!(sections(month(), &[28, 0, 0, 0]).map(|sections| sections.len()), Ok(1));
+    }
 }
