@@ -99,7 +99,6 @@ fn read_objects<T: Item>(body: &[u8], rules: &Rules) -> Result<Batch<T>> {
     let behind = &body[values.byte_offset()..];
     match first {
         Some(Ok(object)) if behind.trim_ascii().is_empty() => {
-            check_items(1, rules)?;
             let mut batch = Batch::new();
             let read = read_item(object.get(), rules).map_err(|unread| not_taken(unread, "of the object"));
             batch.add(0, read);
@@ -119,21 +118,22 @@ fn read_objects<T: Item>(body: &[u8], rules: &Rules) -> Result<Batch<T>> {
 /// `broken`: what is wrong with the body read as one object.
 fn read_lines<T: Item>(body: &[u8], rules: &Rules, broken: Option<&serde_json::Error>) -> Result<Batch<T>> {
     let mut batch = Batch::new();
-    let mut any_json = false;
+    let mut any_object = false;
     let mut first_error = None;
     let lines = body.split(|byte| *byte == b'\n').enumerate();
     for (number, line) in lines.filter(|(_, line)| !line.trim_ascii().is_empty()) {
         let index = batch.len();
         check_items(index + 1, rules)?;
         let read = read_line(line, rules);
-        any_json |= !matches!(read, Err(LineError::NotJson(_)));
+        // A line that is a mere value tells nothing: it may as well be a part of one broken object.
+        any_object |= line.trim_ascii_start().starts_with(b"{") && !matches!(read, Err(LineError::NotJson(_)));
         let read = read.map_err(LineError::into_message);
         if let (Err(message), None) = (&read, &first_error) {
             first_error = Some(format!("line {}: {message}", number + 1));
         }
         batch.add(index, read);
     }
-    match (any_json, broken, first_error) {
+    match (any_object, broken, first_error) {
         (false, Some(e), _) => {
             utf8(body)?;
             Err(Error::invalid(format!("the body is not JSON: {}", reason_and_place(e))))

@@ -29,7 +29,7 @@ pub enum Cell<'a> {
     Absent,
     Null,
     Text(Cow<'a, str>),
-    /// JSON text, for [`ATTRIBUTES`] only.
+    /// JSON text, for the field `attributes` only.
     Json(&'a str),
     /// Something that no field can be, and what it is called in a message.
     Other(&'static str),
@@ -37,7 +37,7 @@ pub enum Cell<'a> {
 
 /// A kind of item: which fields it has, and what they mean.
 pub trait Item: Sized {
-    /// At most [`FIELDS_MAX`] names.
+    /// At most as many names as there are [`Cells`].
     const FIELDS: &'static [&'static str];
     /// Those of [`Item::FIELDS`] without which there is no item.
     const REQUIRED: &'static [&'static str];

@@ -14,6 +14,8 @@ pub struct CsvFile {
     record: ByteRecord,
     /// Which field each column holds, as an index into the kind's fields.
     columns: Vec<usize>,
+    /// On which the record ends.
+    last_line: usize,
 }
 
 impl CsvFile {
@@ -26,26 +28,27 @@ impl CsvFile {
         required: &[&str],
         record_bytes_max: usize,
     ) -> Result<CsvFile> {
-        let input = Bounded { input, bytes_max: record_bytes_max, bytes_left: record_bytes_max };
         let delimiter = head.iter().copied().find(|byte| matches!(byte, b',' | b';' | b'\t' | b'\n')).unwrap_or(b',');
         let delimiter = if delimiter == b'\n' { b',' } else { delimiter };
-        let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(input);
+        let mut reader =
+            ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(Bounded::new(input, record_bytes_max));
         let header = reader.byte_headers().map_err(|e| unreadable(1, &e))?;
         let columns = columns(header, fields, required)?;
-        Ok(CsvFile { reader, record: ByteRecord::new(), columns })
+        let last_line = last_line(&reader);
+        Ok(CsvFile { reader, record: ByteRecord::new(), columns, last_line })
     }
 
     /// The item of the next record, with the number of the line it begins on; None at the end.
     pub fn next_item<T: Item>(&mut self, rules: &Rules) -> Result<Option<(usize, Decoded<T>)>> {
-        let input = self.reader.get_mut();
-        input.bytes_left = input.bytes_max;
-        let before = self.reader.position().line() as usize;
-        if !self.reader.read_byte_record(&mut self.record).map_err(|e| unreadable(before, &e))? {
+        self.reader.get_mut().allow_one_record();
+        let next_line = self.last_line + 1;
+        if !self.reader.read_byte_record(&mut self.record).map_err(|e| unreadable(next_line, &e))? {
             return Ok(None);
         }
-        let line = self.record.position().map_or(before, |position| position.line() as usize);
+        self.last_line = last_line(&self.reader);
+        let lines_within = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count();
         let item = self.cells(T::FIELDS).and_then(|cells| T::from_cells(cells, rules));
-        Ok(Some((line, item)))
+        Ok(Some((self.last_line - lines_within, item)))
     }
 
     fn cells(&self, fields: &[&str]) -> Decoded<Cells<'_>> {
@@ -87,6 +90,14 @@ fn columns(header: &ByteRecord, fields: &'static [&'static str], required: &[&st
     }
 }
 
+/// On which the record ends that was just read. (Where it begins, by the reader's own account, lies before blank lines
+/// and before the line feed of the CRLF that ended the record before; so we count from the end.)
+fn last_line(reader: &csv::Reader<Bounded>) -> usize {
+    let end = reader.position();
+    let counted_its_end = reader.get_ref().byte_before(end.byte()) == Some(b'\n');
+    end.line() as usize - usize::from(counted_its_end)
+}
+
 fn unreadable(line: usize, error: &csv::Error) -> Error {
     match error.kind() {
         csv::ErrorKind::Io(e) => cannot_read(line, e),
@@ -100,6 +111,25 @@ struct Bounded {
     input: Box<dyn BufRead + Send>,
     bytes_max: usize,
     bytes_left: usize,
+    /// What was given out last, and where in the input it ends.
+    last: Vec<u8>,
+    last_end: u64,
+}
+
+impl Bounded {
+    fn new(input: Box<dyn BufRead + Send>, bytes_max: usize) -> Bounded {
+        Bounded { input, bytes_max, bytes_left: bytes_max, last: Vec::new(), last_end: 0 }
+    }
+
+    fn allow_one_record(&mut self) {
+        self.bytes_left = self.bytes_max;
+    }
+
+    /// The byte before `position`, which lies in what was given out last.
+    fn byte_before(&self, position: u64) -> Option<u8> {
+        let from_end = self.last_end.checked_sub(position)? as usize;
+        self.last.iter().nth_back(from_end).copied()
+    }
 }
 
 impl Read for Bounded {
@@ -113,6 +143,11 @@ impl Read for Bounded {
         }
         let bytes = self.input.read(buffer)?;
         self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        if bytes > 0 {
+            self.last.clear();
+            self.last.extend_from_slice(&buffer[..bytes]);
+            self.last_end += bytes as u64;
+        }
         Ok(bytes)
     }
 }

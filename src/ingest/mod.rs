@@ -1,7 +1,7 @@
 //! The only part that decodes what comes in: JSON, NDJSON and CSV, plain or gzip, into values of the model.
 //!
-//! Bytes are split into items ([`body`] for requests, [`import`] for files), an item is read into cells by the names of
-//! its fields ([`cells`]), and each kind of item makes its value from its cells (`usage_event`, `system_event`,
+//! Bytes are split into items (`body` for requests, `import` for files), an item is read into cells by the names of
+//! its fields (`cells`), and each kind of item makes its value from its cells (`usage_event`, `system_event`,
 //! `registration`). What a body is, is told by its content: labels of real clients are often wrong.
 
 mod attributes;

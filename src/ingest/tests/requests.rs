@@ -57,7 +57,7 @@ fn a_body_is_known_by_its_content() {
 
 #[test]
 fn a_body_of_which_nothing_can_be_read_is_refused_with_the_place() {
-    let cases: [(&[u8], &str); 14] = [
+    let cases: [(&[u8], &str); 15] = [
         (b"", "the body is empty; send a JSON object, an array of objects, or NDJSON (one object a line)"),
         (b"\xef\xbb\xbf \r\n", "the body is empty; "),
         (
@@ -72,6 +72,7 @@ fn a_body_of_which_nothing_can_be_read_is_refused_with_the_place() {
         (b"[{\"user_id\":NaN}]", "the array cannot be read: expected value at line 1, column 13"),
         (b"[\"\xff\"]", "the body is not UTF-8: byte 2 is wrong"),
         (b"{\"user_id\":\"a\",\n\"team_id\" }", "the body is not JSON: expected `:` at line 2, column 11"),
+        (b"{\n\"team_id\":\n7\n\"user_id\":\"a\"}", "the body is not JSON: expected `,` or `}` at line 4, column 1"),
         (b"{\"user_id\":\"a\"} x", "line 1: not JSON: trailing characters at column 17"),
         (b"{\"user_id\":\"\xff\"}", "the body is not UTF-8: byte 12 is wrong"),
         (

@@ -1,0 +1,136 @@
+//! Every setting as data.
+
+use super::value::{Value, Written};
+
+/// One setting: where it stands in the file, and what may stand there.
+#[derive(Debug)]
+pub struct Setting {
+    pub section: &'static str,
+    pub key: &'static str,
+    pub kind: Kind,
+}
+
+/// What may stand for a setting; bounds are inclusive.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// To listen on.
+    Address,
+    /// Absolute, without a slash at its end; may be empty.
+    Url,
+    /// Without control characters; may be empty.
+    Text {
+        chars_max: u64,
+    },
+    /// A list of origins (RFC 6454: scheme, host, port).
+    Origins,
+    Path,
+    Count {
+        min: u64,
+        max: u64,
+    },
+    Seconds {
+        min: u64,
+        max: u64,
+    },
+    /// In bytes.
+    Size {
+        min: u64,
+        max: u64,
+    },
+    Flag,
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// In the order of `analytics.toml`. The greatest numbers of teams and services are what the rollups can tell apart.
+pub const TABLE: &[Setting] = &[
+    setting("server", "listen", Kind::Address),
+    setting("server", "public_url", Kind::Url),
+    setting("server", "contact", Kind::Text { chars_max: 200 }),
+    setting("server", "cors_origins", Kind::Origins),
+    setting("server", "connections_max", Kind::Count { min: 1, max: 1_000_000 }),
+    setting("server", "connections_per_peer_max", Kind::Count { min: 1, max: 1_000_000 }),
+    setting("server", "header_timeout_s", Kind::Seconds { min: 1, max: 3600 }),
+    setting("server", "body_timeout_s", Kind::Seconds { min: 1, max: 3600 }),
+    setting("server", "handler_timeout_s", Kind::Seconds { min: 1, max: 3600 }),
+    setting("server", "write_timeout_s", Kind::Seconds { min: 1, max: 3600 }),
+    setting("server", "connection_age_max_s", Kind::Seconds { min: 1, max: 604_800 }),
+    setting("server", "drain_timeout_s", Kind::Seconds { min: 0, max: 3600 }),
+    setting("database", "path", Kind::Path),
+    setting("limits", "body_bytes_max", Kind::Size { min: KIB, max: GIB }),
+    setting("limits", "items_max", Kind::Count { min: 1, max: 10_000_000 }),
+    setting("limits", "nesting_max", Kind::Count { min: 2, max: 128 }),
+    setting("limits", "message_bytes_max", Kind::Size { min: 1, max: MIB }),
+    setting("limits", "attributes_bytes_max", Kind::Size { min: 1, max: MIB }),
+    setting("limits", "teams_max", Kind::Count { min: 1, max: 1_048_574 }),
+    setting("limits", "services_max", Kind::Count { min: 1, max: 262_142 }),
+    setting("limits", "queue_items_max", Kind::Count { min: 1, max: 10_000_000 }),
+    setting("metrics", "public", Kind::Flag),
+];
+
+const fn setting(section: &'static str, key: &'static str, kind: Kind) -> Setting {
+    Setting { section, key, kind }
+}
+
+impl Setting {
+    /// `server.listen`
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.section, self.key)
+    }
+
+    /// `ANALYTICS_SERVER_LISTEN`
+    pub fn variable(&self) -> String {
+        format!("{}{}_{}", super::VARIABLE_PREFIX, self.section, self.key).to_ascii_uppercase()
+    }
+
+    /// Errors with what may stand there.
+    pub fn read(&self, written: &Written) -> Result<Value, String> {
+        let value = Value::read(self.kind, written);
+        value.ok_or_else(|| format!("{} must be {}, not {}", self.name(), self.kind.rule(), written.shown()))
+    }
+}
+
+impl Kind {
+    fn rule(self) -> String {
+        match self {
+            Kind::Address => r#"an address and port such as "127.0.0.1:8080""#.into(),
+            Kind::Url => {
+                r#"an address such as "https://analytics.example.com", without a slash at its end, or """#.into()
+            }
+            Kind::Text { chars_max } => format!("text of at most {chars_max} characters, without control characters"),
+            Kind::Origins => r#"a list of origins such as ["https://dashboard.example.com"]"#.into(),
+            Kind::Path => r#"the path of a file such as "analytics.db""#.into(),
+            Kind::Count { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::Seconds { min, max } => format!("a whole number of seconds from {min} to {max}"),
+            Kind::Size { min, max } => {
+                format!(r#"a size from {} to {}, in bytes or such as "2 MiB""#, size_text(min), size_text(max))
+            }
+            Kind::Flag => "true or false".into(),
+        }
+    }
+}
+
+/// In the largest unit that takes no fraction.
+pub fn size_text(bytes: u64) -> String {
+    let units = [(GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")];
+    match units.iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{} {name}", bytes / unit),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// Reads what [`size_text`] writes, blanks as one likes.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => KIB,
+        "MiB" => MIB,
+        "GiB" => GIB,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}

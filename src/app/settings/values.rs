@@ -1,0 +1,158 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::nearest::nearest;
+use super::table::{Setting, TABLE};
+use super::value::{Value, Written, socket_address};
+use super::{CONFIG_VARIABLE, Origin, file};
+use crate::error::{Error, Result};
+use crate::ingest::Bounds;
+use crate::store::Durability;
+use crate::{http, store};
+
+const DEFAULTS: &str = include_str!("../../../analytics.toml");
+
+/// The values in effect so far, one for each row of [`TABLE`].
+pub struct Values(Vec<InEffect>);
+
+#[derive(Clone, Debug)]
+pub struct InEffect {
+    pub setting: &'static Setting,
+    pub value: Value,
+    pub origin: Origin,
+}
+
+impl Values {
+    pub fn defaults() -> Values {
+        let entries = file::read(DEFAULTS).unwrap_or_else(|e| panic!("line {} of the defaults: {}", e.line, e.message));
+        let default_of = |(index, setting): (usize, &'static Setting)| {
+            let entry = entries.iter().find(|entry| entry.index == index);
+            let value = entry.expect("every setting has a default").value.clone();
+            InEffect { setting, value, origin: Origin::Default }
+        };
+        Values(TABLE.iter().enumerate().map(default_of).collect())
+    }
+
+    pub fn take_file(&mut self, path: &Path) -> Result<()> {
+        let shown = path.display();
+        let bytes =
+            std::fs::read(path).map_err(|e| Error::invalid(format!("cannot read the settings file {shown}: {e}")))?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let line = 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
+            Error::invalid(format!("{shown}:{line}: the settings file must be UTF-8"))
+        })?;
+        let entries = file::read(&text).map_err(|e| Error::invalid(format!("{shown}:{}: {}", e.line, e.message)))?;
+        for entry in entries {
+            self.0[entry.index].value = entry.value;
+            self.0[entry.index].origin = Origin::File { path: path.to_owned(), line: entry.line };
+        }
+        Ok(())
+    }
+
+    /// `environment`: the variables that are meant for us.
+    pub fn take_environment(&mut self, environment: BTreeMap<String, String>) -> Result<()> {
+        for (name, text) in environment {
+            let entry = self.0.iter_mut().find(|entry| entry.setting.variable() == name).ok_or_else(|| {
+                let known = TABLE.iter().map(Setting::variable).chain([CONFIG_VARIABLE.to_owned()]);
+                Error::invalid(format!("{name}: there is no such setting; did you mean {}?", nearest(&name, known)))
+            })?;
+            let read = entry.setting.read(&Written::from_text(entry.setting.kind, &text));
+            entry.value = read.map_err(|message| Error::invalid(format!("{name}: {message}")))?;
+            entry.origin = Origin::Environment(name);
+        }
+        Ok(())
+    }
+
+    pub fn take_flags(&mut self, flags: Vec<(&'static str, String)>) -> Result<()> {
+        for (name, text) in flags {
+            let entry = self.0.iter_mut().find(|entry| entry.setting.name() == name);
+            let entry = entry.expect("flags name settings that exist");
+            let read = entry.setting.read(&Written::from_text(entry.setting.kind, &text));
+            entry.value = read.map_err(|message| Error::invalid(format!("command line: {message}")))?;
+            entry.origin = Origin::Flag;
+        }
+        Ok(())
+    }
+
+    pub fn listen(&self) -> SocketAddr {
+        socket_address(&self.text("server.listen")).expect("the table checks addresses")
+    }
+
+    pub fn http(&self) -> http::Settings {
+        http::Settings {
+            public_url: self.text("server.public_url"),
+            contact: self.text("server.contact"),
+            cors_origins: self.strings("server.cors_origins"),
+            connections_max: self.number("server.connections_max"),
+            connections_per_peer_max: self.number("server.connections_per_peer_max"),
+            header_timeout: self.duration("server.header_timeout_s"),
+            body_timeout: self.duration("server.body_timeout_s"),
+            handler_timeout: self.duration("server.handler_timeout_s"),
+            write_timeout: self.duration("server.write_timeout_s"),
+            connection_age_max: self.duration("server.connection_age_max_s"),
+            drain_timeout: self.duration("server.drain_timeout_s"),
+            metrics_public: self.flag("metrics.public"),
+            bounds: Bounds {
+                body_bytes_max: self.number("limits.body_bytes_max"),
+                items_max: self.number("limits.items_max"),
+                nesting_max: self.number("limits.nesting_max"),
+                message_bytes_max: self.number("limits.message_bytes_max"),
+                attributes_bytes_max: self.number("limits.attributes_bytes_max"),
+            },
+        }
+    }
+
+    pub fn store(&self) -> store::Settings {
+        store::Settings {
+            path: PathBuf::from(self.text("database.path")),
+            durability: Durability::Full,
+            teams_max: self.number("limits.teams_max"),
+            services_max: self.number("limits.services_max"),
+            queue_items_max: self.number("limits.queue_items_max"),
+        }
+    }
+
+    fn text(&self, name: &str) -> String {
+        match self.value(name) {
+            Value::Text(text) => text.clone(),
+            other => unreachable!("{name} is no {other:?} by its kind"),
+        }
+    }
+
+    fn strings(&self, name: &str) -> Vec<String> {
+        match self.value(name) {
+            Value::List(texts) => texts.clone(),
+            other => unreachable!("{name} is no {other:?} by its kind"),
+        }
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        match self.value(name) {
+            Value::Flag(flag) => *flag,
+            other => unreachable!("{name} is no {other:?} by its kind"),
+        }
+    }
+
+    fn duration(&self, name: &str) -> Duration {
+        Duration::from_secs(self.number(name))
+    }
+
+    /// Of any integer type that holds the largest value of the setting's kind.
+    fn number<T: TryFrom<u64>>(&self, name: &str) -> T {
+        match self.value(name) {
+            Value::Number(number, _) => T::try_from(*number).ok().expect("the table bounds numbers"),
+            other => unreachable!("{name} is no {other:?} by its kind"),
+        }
+    }
+
+    fn value(&self, name: &str) -> &Value {
+        let entry = self.0.iter().find(|entry| entry.setting.name() == name);
+        &entry.expect("the table describes every setting in use").value
+    }
+
+    pub fn into_in_effect(self) -> Vec<InEffect> {
+        self.0
+    }
+}
