@@ -1,5 +1,37 @@
 //! The only part that serves with hyper.
+//!
+//! The path of a request: [`conn`] accepts it, [`guarded`] holds its raw head against [`guard`], [`service`] finds its
+//! route ([`path`]), its principal ([`credentials`]) and its parameters ([`query`]); one file per endpoint answers it;
+//! [`respond`] turns the outcome, good or bad, into a response.
 
+mod admin;
+mod body;
+mod conn;
+mod cors;
+mod credentials;
+mod cursor;
+mod encoding;
+mod etag;
+mod guard;
+mod guarded;
+mod ingest;
+mod link;
+mod local;
+mod metrics;
+mod openapi;
+mod path;
+mod peers;
+mod probes;
+mod query;
+mod respond;
+mod service;
 mod settings;
+mod system_events;
+mod usage_summary;
+mod users;
 
+pub use conn::{serve_local, serve_tcp};
+pub use local::{Local, LocalResponse, SocketClient};
+pub use openapi::DOCUMENT as OPENAPI;
+pub use service::{Peer, Service};
 pub use settings::Settings;

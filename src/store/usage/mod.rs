@@ -1,7 +1,10 @@
 //! Usage: base facts, and the rollups that answer summaries from them.
 //!
-//! [`facts`] turns events into rows and a [`delta::Delta`]; [`rollup`] keeps distinct users and sessions per cell and
-//! period true to the deltas; [`figures`] and its neighbours read.
+//! - Base facts: [`facts`] turns events and commands into rows and a [`delta::Delta`].
+//! - Rollups: [`rollup`] stores each delta and keeps it in the `overlay` as sorted `run`s, until `fold` has brought it
+//!   into the `node`s (user `sets` and sessions of a cell by day, month and year), the counts and the users' histories.
+//! - Reads: [`figures`], `series` and `groups` combine nodes and overlay; `totals` counts who is in scope, `presence`
+//!   answers for one user; `check` recomputes it all.
 
 #[cfg(test)]
 mod brute_force;

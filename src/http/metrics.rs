@@ -1,0 +1,289 @@
+//! `GET /metrics`: what the server counts about itself, in the text format of Prometheus.
+
+use std::fmt::{self, Display, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use hyper::StatusCode;
+
+use super::path::{ROUTES, TEMPLATES};
+use super::respond::Reply;
+use super::service::Service;
+use crate::store::{COMMIT_BUCKETS_S, StatsReading};
+
+/// The statuses that this server gives; the last place counts any other.
+const STATUSES: [u16; 21] =
+    [200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 429, 431, 500, 503, 507];
+
+/// Upper bounds of the duration's buckets, in seconds.
+const BUCKETS_S: [f64; 11] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
+
+/// What a batch holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Intake {
+    Usage,
+    Log,
+    Users,
+}
+
+const INTAKES: [&str; 3] = ["usage_events", "system_events", "registrations"];
+
+/// Counters of the HTTP side. Counting takes no lock.
+#[derive(Default)]
+pub struct Metrics {
+    /// By route; the last place counts requests that found none.
+    routes: [RouteCounters; ROUTES + 1],
+    /// Accepted and rejected, by [`Intake`].
+    intake: [[AtomicU64; 2]; INTAKES.len()],
+    requests: AtomicU64,
+    connections: AtomicU64,
+}
+
+#[derive(Default)]
+struct RouteCounters {
+    by_status: [AtomicU64; STATUSES.len() + 1],
+    /// Each request in the one bucket it falls into; the last place is beyond all bounds.
+    buckets: [AtomicU64; BUCKETS_S.len() + 1],
+    micros: AtomicU64,
+}
+
+/// Counts as one for as long as it lives.
+pub struct Open<'m>(&'m AtomicU64);
+
+pub fn get(service: &Service) -> Reply {
+    let text = service.metrics.render(&service.store.stats());
+    Reply::new(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into())
+}
+
+impl Metrics {
+    /// `route`: its index, or None if the request found none.
+    pub fn answered(&self, route: Option<usize>, status: StatusCode, took: Duration) {
+        let counters = &self.routes[route.unwrap_or(ROUTES)];
+        let status = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(STATUSES.len());
+        let took_s = took.as_secs_f64();
+        let bucket = BUCKETS_S.iter().position(|bound| took_s <= *bound).unwrap_or(BUCKETS_S.len());
+        counters.by_status[status].fetch_add(1, Relaxed);
+        counters.buckets[bucket].fetch_add(1, Relaxed);
+        counters.micros.fetch_add(took.as_micros() as u64, Relaxed);
+    }
+
+    pub fn took_in(&self, intake: Intake, accepted: usize, rejected: usize) {
+        let [accepted_total, rejected_total] = &self.intake[intake as usize];
+        accepted_total.fetch_add(accepted as u64, Relaxed);
+        rejected_total.fetch_add(rejected as u64, Relaxed);
+    }
+
+    pub fn request(&self) -> Open<'_> {
+        Open::new(&self.requests)
+    }
+
+    pub fn connection(&self) -> Open<'_> {
+        Open::new(&self.connections)
+    }
+
+    fn render(&self, store: &StatsReading) -> String {
+        let mut page = Page::default();
+        self.render_requests(&mut page);
+        self.render_durations(&mut page);
+        page.family("analytics_http_requests_in_flight", "gauge", "Requests under way.");
+        page.sample("", &[], self.requests.load(Relaxed));
+        page.family("analytics_http_connections", "gauge", "Open connections, local ones too.");
+        page.sample("", &[], self.connections.load(Relaxed));
+        self.render_intake(&mut page);
+        render_store(&mut page, store);
+        page.family("analytics_build_info", "gauge", "1, labelled with the version that runs.");
+        page.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        page.text
+    }
+
+    fn render_requests(&self, page: &mut Page) {
+        page.family("analytics_http_requests_total", "counter", "Requests answered, by route and status.");
+        for (route, counters) in self.routes.iter().enumerate() {
+            let (method, template) = labels(route);
+            for (place, count) in counters.by_status.iter().enumerate() {
+                let count = count.load(Relaxed);
+                if count > 0 {
+                    let status = STATUSES.get(place).map_or("other".into(), u16::to_string);
+                    page.sample("", &[("method", method), ("route", template), ("status", &status)], count);
+                }
+            }
+        }
+    }
+
+    fn render_durations(&self, page: &mut Page) {
+        let name = "analytics_http_request_duration_seconds";
+        page.family(name, "histogram", "Time from a request's head to its answer, by route.");
+        for (route, counters) in self.routes.iter().enumerate() {
+            let (method, template) = labels(route);
+            let each = counters.buckets.each_ref().map(|bucket| bucket.load(Relaxed));
+            if each.iter().sum::<u64>() == 0 {
+                continue;
+            }
+            let mut sum = 0;
+            let cumulative = each.map(|count| {
+                sum += count;
+                sum
+            });
+            let seconds = counters.micros.load(Relaxed) as f64 / 1e6;
+            page.histogram(&[("method", method), ("route", template)], &BUCKETS_S, &cumulative, sum, seconds);
+        }
+    }
+
+    fn render_intake(&self, page: &mut Page) {
+        page.family("analytics_ingest_items_total", "counter", "Items of batches, by kind and outcome.");
+        for (kind, counts) in INTAKES.iter().zip(&self.intake) {
+            for (outcome, count) in ["accepted", "rejected"].iter().zip(counts) {
+                page.sample("", &[("kind", kind), ("outcome", outcome)], count.load(Relaxed));
+            }
+        }
+    }
+}
+
+fn render_store(page: &mut Page, store: &StatsReading) {
+    page.family("analytics_store_commits_total", "counter", "Groups of requests committed together.");
+    page.sample("", &[], store.commits);
+    page.family("analytics_store_committed_items_total", "counter", "Items in them; per commit, the group size.");
+    page.sample("", &[], store.items);
+    page.family("analytics_store_commit_duration_seconds", "histogram", "Time of a commit, fsync included.");
+    page.histogram(&[], &COMMIT_BUCKETS_S, &store.commit_buckets, store.commits, store.commit_seconds);
+    let gauges = [
+        ("analytics_store_queue_items", "Items that wait for the writer.", store.queue_items),
+        ("analytics_store_wal_pages", "Pages of the WAL that wait for a checkpoint.", store.wal_pages),
+        ("analytics_store_wal_bytes", "Size of the WAL.", store.wal_bytes),
+        ("analytics_store_file_bytes", "Size of the database file.", store.file_bytes),
+    ];
+    for (name, help, value) in gauges {
+        page.family(name, "gauge", help);
+        page.sample("", &[], value);
+    }
+}
+
+fn labels(route: usize) -> (&'static str, &'static str) {
+    TEMPLATES.get(route).copied().unwrap_or(("", "none"))
+}
+
+impl<'m> Open<'m> {
+    fn new(count: &'m AtomicU64) -> Open<'m> {
+        count.fetch_add(1, Relaxed);
+        Open(count)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The text under way. Every sample belongs to the family named last.
+#[derive(Default)]
+struct Page {
+    text: String,
+    family: &'static str,
+}
+
+impl Page {
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.family = name;
+        self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    }
+
+    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
+        let name = self.family;
+        self.push(format_args!("{name}{suffix}"));
+        for (index, (label, value)) in labels.iter().enumerate() {
+            self.push(format_args!("{}{label}=\"{}\"", if index == 0 { '{' } else { ',' }, Escaped(value)));
+        }
+        self.push(format_args!("{} {value}\n", if labels.is_empty() { "" } else { "}" }));
+    }
+
+    /// `cumulative[i]` counts what took at most `bounds_s[i]`.
+    fn histogram(&mut self, labels: &[(&str, &str)], bounds_s: &[f64], cumulative: &[u64], count: u64, seconds: f64) {
+        for (bound, within) in bounds_s.iter().zip(cumulative) {
+            self.sample("_bucket", &[labels, &[("le", bound.to_string().as_str())]].concat(), within);
+        }
+        self.sample("_bucket", &[labels, &[("le", "+Inf")]].concat(), count);
+        self.sample("_sum", labels, seconds);
+        self.sample("_count", labels, count);
+    }
+
+    fn push(&mut self, text: fmt::Arguments) {
+        self.text.write_fmt(text).expect("writing to memory does not fail");
+    }
+}
+
+/// A label's value with the escapes of the text format.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '\\' => f.write_str("\\\\")?,
+                '"' => f.write_str("\\\"")?,
+                '\n' => f.write_str("\\n")?,
+                other => f.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    /// Name with labels, to value. Panics on a line that is none of the format.
+    fn parse(text: &str) -> HashMap<String, f64> {
+        let mut samples = HashMap::new();
+        let mut typed = String::new();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                typed = rest.split(' ').next().unwrap().to_string();
+            } else if !line.starts_with("# HELP ") {
+                let (name, value) = line.rsplit_once(' ').unwrap();
+                assert!(name.starts_with(&typed), "{name} stands under {typed}");
+                assert!(samples.insert(name.to_string(), value.parse().unwrap()).is_none(), "{name} stands twice");
+            }
+        }
+        samples
+    }
+
+    #[test]
+    fn requests_are_counted_by_route_and_status() {
+        let metrics = Metrics::default();
+        metrics.answered(Some(0), StatusCode::OK, Duration::from_millis(2));
+        metrics.answered(Some(0), StatusCode::OK, Duration::from_secs(60));
+        metrics.answered(Some(0), StatusCode::BAD_REQUEST, Duration::ZERO);
+        metrics.answered(None, StatusCode::NOT_FOUND, Duration::ZERO);
+        metrics.answered(None, StatusCode::IM_A_TEAPOT, Duration::ZERO);
+        metrics.took_in(Intake::Log, 5, 2);
+        let _open = metrics.connection();
+        drop(metrics.request());
+        let samples = parse(&metrics.render(&StatsReading { commits: 3, ..StatsReading::default() }));
+        let route = "method=\"GET\",route=\"/reports/usage-summary\"";
+        let expected = [
+            (format!("analytics_http_requests_total{{{route},status=\"200\"}}"), 2.0),
+            (format!("analytics_http_requests_total{{{route},status=\"400\"}}"), 1.0),
+            ("analytics_http_requests_total{method=\"\",route=\"none\",status=\"404\"}".into(), 1.0),
+            ("analytics_http_requests_total{method=\"\",route=\"none\",status=\"other\"}".into(), 1.0),
+            (format!("analytics_http_request_duration_seconds_bucket{{{route},le=\"0.001\"}}"), 1.0),
+            (format!("analytics_http_request_duration_seconds_bucket{{{route},le=\"10\"}}"), 2.0),
+            (format!("analytics_http_request_duration_seconds_bucket{{{route},le=\"+Inf\"}}"), 3.0),
+            (format!("analytics_http_request_duration_seconds_count{{{route}}}"), 3.0),
+            ("analytics_ingest_items_total{kind=\"system_events\",outcome=\"rejected\"}".into(), 2.0),
+            ("analytics_http_connections".into(), 1.0),
+            ("analytics_http_requests_in_flight".into(), 0.0),
+            ("analytics_store_commits_total".into(), 3.0),
+        ];
+        for (name, value) in expected {
+            assert_eq!(samples.get(&name), Some(&value), "{name}");
+        }
+    }
+
+    #[test]
+    fn label_values_are_escaped() {
+        assert_eq!(Escaped("a\"b\\c\nd").to_string(), "a\\\"b\\\\c\\nd");
+    }
+}

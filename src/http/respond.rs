@@ -1,0 +1,166 @@
+//! From an outcome to a response: the only map from an error's kind to a status, and what every response carries.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::ext::ReasonPhrase;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::error::{Error, Kind};
+
+/// An answer before it is dressed for the wire.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// The shape of every error: the status by its standard name, and a message that says what to do.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'a str,
+    message: &'a str,
+}
+
+impl Reply {
+    pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Reply {
+        Reply::new(status, "application/json", body.into())
+    }
+
+    pub fn new(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Reply { status, headers, body }
+    }
+
+    /// Neither a body nor a type of one.
+    pub fn empty(status: StatusCode) -> Reply {
+        Reply { status, headers: HeaderMap::with_capacity(8), body: Bytes::new() }
+    }
+
+    /// `value` is text of ours; one that no header can hold is left out.
+    pub fn with(mut self, name: HeaderName, value: &str) -> Reply {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// The answer for an error. A fault of ours is written to the server's log, once and here, under the request's id;
+    /// the client learns only the id.
+    pub fn refusal(error: &Error, request_id: &str, had_credential: bool) -> Reply {
+        let status = status(error.kind);
+        let message = match error.kind {
+            Kind::Internal => {
+                eprintln!("error: request {request_id}: {error}");
+                &format!("something went wrong on the server; tell its operator the request id {request_id}")
+            }
+            _ => &error.message,
+        };
+        let reply = Reply::error(status, message);
+        match error.kind {
+            Kind::Unauthorized if had_credential => {
+                reply.with(header::WWW_AUTHENTICATE, "Bearer realm=\"analytics\", error=\"invalid_token\"")
+            }
+            Kind::Unauthorized => reply.with(header::WWW_AUTHENTICATE, "Bearer realm=\"analytics\""),
+            Kind::MethodNotAllowed(methods) => reply.with(header::ALLOW, methods),
+            Kind::TooManyRequests { retry_after_s } | Kind::Busy { retry_after_s } => {
+                reply.with(header::RETRY_AFTER, &retry_after_s.to_string())
+            }
+            _ => reply,
+        }
+    }
+
+    fn error(status: StatusCode, message: &str) -> Reply {
+        let body = ErrorBody { error: reason(status), message };
+        Reply::json(status, serde_json::to_vec(&body).expect("two strings make JSON"))
+    }
+
+    pub fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        if Some(reason(self.status)) != self.status.canonical_reason() {
+            response.extensions_mut().insert(ReasonPhrase::from_static(reason(self.status).as_bytes()));
+        }
+        response
+    }
+
+    /// As HTTP/1.1 writes it, for where hyper has no part in it.
+    pub fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = format!("HTTP/1.1 {} {}\r\n", self.status.as_str(), reason(self.status)).into_bytes();
+        for (name, value) in &self.headers {
+            bytes.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", self.body.len()).as_bytes());
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+pub fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Invalid => StatusCode::BAD_REQUEST,
+        Kind::Unauthorized => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::Timeout => StatusCode::REQUEST_TIMEOUT,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Gone => StatusCode::GONE,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Kind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+    }
+}
+
+/// The status's name in RFC 9110; two differ from what the library remembers of older RFCs.
+fn reason(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+        StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
+        _ => status.canonical_reason().unwrap_or("Error"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(kind: Kind, message: &str) -> Reply {
+        Reply::refusal(&Error::new(kind, message), "0123", true)
+    }
+
+    #[test]
+    fn an_error_has_the_exact_shape() {
+        let reply = refusal(Kind::Forbidden, "You do not have access to this resource.");
+        assert_eq!(reply.status, 403);
+        assert_eq!(
+            reply.body,
+            r#"{"error":"Forbidden","message":"You do not have access to this resource."}"#.as_bytes()
+        );
+        assert_eq!(refusal(Kind::TooLarge, "").body, r#"{"error":"Content Too Large","message":""}"#.as_bytes());
+    }
+
+    #[test]
+    fn a_fault_of_ours_tells_the_request_id_and_nothing_else() {
+        let reply = refusal(Kind::Internal, "SQLite: no such table: secret");
+        let text = String::from_utf8(reply.body.to_vec()).unwrap();
+        assert!(text.contains("0123") && !text.contains("SQLite") && !text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn statuses_carry_the_headers_that_belong_to_them() {
+        assert_eq!(refusal(Kind::MethodNotAllowed("GET"), "").headers[header::ALLOW], "GET");
+        assert_eq!(refusal(Kind::Busy { retry_after_s: 2 }, "").headers[header::RETRY_AFTER], "2");
+        let challenge = &refusal(Kind::Unauthorized, "").headers[header::WWW_AUTHENTICATE];
+        assert_eq!(challenge, "Bearer realm=\"analytics\", error=\"invalid_token\"");
+    }
+}

@@ -1,0 +1,367 @@
+//! One request, one answer: the steps that every request takes, in order.
+
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Body;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response};
+use tokio::sync::Semaphore;
+
+use super::body::{self, Budget, Received};
+use super::guard::Violation;
+use super::metrics::Metrics;
+use super::path::{self, Entrance, Route};
+use super::query::{self, Query};
+use super::respond::Reply;
+use super::{
+    Settings, admin, cors, credentials, encoding, ingest, metrics, openapi, probes, system_events, usage_summary, users,
+};
+use crate::auth::Auth;
+use crate::clock::Clock;
+use crate::error::{Error, Kind, Result};
+use crate::model::{Scope, Timestamp};
+use crate::store::Store;
+
+/// So many bodies of the largest size are held at once, or as many more smaller ones.
+const BODIES_MAX: usize = 8;
+/// Reads that take long run beside each other at most so often; the rest waits in line.
+const LONG_READS_MAX: usize = 4;
+/// A client that was told to come back finds a server with time again.
+const RETRY_AFTER_S: u64 = 1;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Where a request comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Peer {
+    Network(IpAddr),
+    /// The local socket, or this very process: the administrator.
+    Local,
+}
+
+/// Everything that answering takes. Needs no socket.
+pub struct Service {
+    pub(super) store: Store,
+    pub(super) auth: Auth,
+    pub(super) clock: Clock,
+    pub(super) settings: Settings,
+    pub(super) metrics: Metrics,
+    bodies: Arc<Budget>,
+    long_reads: Arc<Semaphore>,
+    request_ids: RequestIds,
+    stopping: AtomicBool,
+}
+
+impl Service {
+    pub fn new(store: Store, auth: Auth, clock: Clock, settings: Settings) -> Arc<Service> {
+        let bodies = Budget::new(settings.bounds.body_bytes_max.saturating_mul(BODIES_MAX));
+        Arc::new(Service {
+            store,
+            auth,
+            clock,
+            settings,
+            metrics: Metrics::default(),
+            bodies,
+            long_reads: Arc::new(Semaphore::new(LONG_READS_MAX)),
+            request_ids: RequestIds::default(),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// Answers a request; a failure is an answer, too.
+    pub async fn answer<B>(self: &Arc<Self>, request: Request<B>, peer: Peer) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let started = self.clock.monotonic();
+        let _under_way = self.metrics.request();
+        let request_id = self.request_ids.next();
+        let (head, body) = request.into_parts();
+        let route = path::decode(&head.method, head.uri.path(), peer.entrance());
+        let index = route.as_ref().ok().map(Route::index);
+        let outcome = self.in_time(&head, body, route, peer).await;
+        let had_credential = credentials::was_sent(&head.headers);
+        let reply = outcome.unwrap_or_else(|error| Reply::refusal(&error, &request_id, had_credential));
+        let reply = self.dress(reply, &head, &request_id).await;
+        self.metrics.answered(index, reply.status, self.clock.monotonic() - started);
+        reply.into_response()
+    }
+
+    /// The answer to a request that broke a rule of the protocol and was never parsed.
+    pub fn refuse(&self, violation: Violation) -> Response<Full<Bytes>> {
+        let error = match violation {
+            Violation::Malformed(rule) => Error::invalid(rule),
+            Violation::TooLarge => Error::new(
+                Kind::HeadersTooLarge,
+                "the request's head may hold at most 16 KiB and 64 headers; shorten the URL or send fewer headers",
+            ),
+            Violation::Slow => Error::new(Kind::Timeout, "the request's head did not arrive in time"),
+        };
+        self.refuse_unread(&error).into_response()
+    }
+
+    /// The answer to a connection beyond what its peer may hold.
+    pub(super) fn turn_away(&self) -> Reply {
+        let message = "too many connections from this address; close some, or keep one open and use it again";
+        self.refuse_unread(&Error::new(Kind::Busy { retry_after_s: RETRY_AFTER_S }, message))
+    }
+
+    fn refuse_unread(&self, error: &Error) -> Reply {
+        let request_id = self.request_ids.next();
+        let reply = Reply::refusal(error, &request_id, false).with(header::CONNECTION, "close");
+        self.metrics.answered(None, reply.status, Duration::ZERO);
+        seal(reply, &request_id)
+    }
+
+    /// From now on /readyz says that nothing new should be sent here.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+
+    pub(super) fn now(&self) -> Result<Timestamp> {
+        let now = Timestamp::from_unix_micros(self.clock.unix_micros());
+        now.ok_or_else(|| Error::internal("the system's clock stands outside the years 0001 to 9999"))
+    }
+
+    /// Runs a read that may take long off the async workers, beside a few others at most.
+    pub(super) async fn long_read<T, F>(self: &Arc<Self>, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.long_reads).acquire_owned().await;
+        let permit = permit.map_err(|_| Error::internal("the permits for long reads are closed"))?;
+        let store = self.store.clone();
+        blocking(move || {
+            let read = read(&store);
+            drop(permit);
+            read
+        })
+        .await
+    }
+
+    pub(super) async fn receive<B>(&self, head: &Parts, body: B) -> Result<Received>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let limits = body::Limits {
+            bytes_max: self.settings.bounds.body_bytes_max,
+            timeout: self.settings.body_timeout,
+            budget: Arc::clone(&self.bodies),
+        };
+        body::read(&head.headers, body, &limits).await
+    }
+
+    async fn in_time<B>(self: &Arc<Self>, head: &Parts, body: B, route: Result<Route>, peer: Peer) -> Result<Reply>
+    where
+        B: Body<Data = Bytes>,
+    {
+        // A body has a time of its own; what it takes must not count against the work.
+        let timeout = match body.is_end_stream() {
+            true => self.settings.handler_timeout,
+            false => self.settings.handler_timeout + self.settings.body_timeout,
+        };
+        let answer = self.try_answer(head, body, route, peer);
+        // A check reads everything there is, and whoever asks for it waits.
+        if peer == Peer::Local && head.uri.path() == "/admin/check" {
+            return answer.await;
+        }
+        tokio::time::timeout(timeout, answer).await.unwrap_or_else(|_| {
+            let message = "the server did not finish in time; ask for less at once, or try again later";
+            Err(Error::new(Kind::Busy { retry_after_s: RETRY_AFTER_S }, message))
+        })
+    }
+
+    async fn try_answer<B>(self: &Arc<Self>, head: &Parts, body: B, route: Result<Route>, peer: Peer) -> Result<Reply>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let route = match route {
+            Err(Error { kind: Kind::MethodNotAllowed(methods), .. }) if head.method == Method::OPTIONS => {
+                return Ok(cors::options(methods, &head.headers, &self.settings.cors_origins));
+            }
+            route => route?,
+        };
+        let text = head.uri.query().unwrap_or_default();
+        query::refuse_credentials(text)?;
+        self.admit(&route, head, peer).await?;
+        let query = Query::parse(text, query::known(&route))?;
+        match route {
+            Route::UsageSummary => usage_summary::get(self, head, query).await,
+            Route::ReadSystemEvents => system_events::get(self, head, &query),
+            Route::AppendSystemEvents => ingest::append(self, head, body).await,
+            Route::RecordUsage => ingest::record(self, head, body).await,
+            Route::RegisterUsers => ingest::register(self, head, body).await,
+            Route::RegisterUser(id) => users::register(self, head, body, id).await,
+            Route::EraseUser(id) => users::erase(self, &query, id).await,
+            Route::Health => Ok(probes::health()),
+            Route::Ready => probes::ready(self),
+            Route::OpenApi => Ok(openapi::get()),
+            Route::Metrics => Ok(metrics::get(self)),
+            Route::CreateKey => admin::create_key(self, head, body).await,
+            Route::ListKeys => admin::list_keys(self),
+            Route::RevokeKey(id) => admin::revoke_key(self, &id).await,
+            Route::Check => admin::check(self).await,
+        }
+    }
+
+    /// Errors unless the request's principal may use the route.
+    async fn admit(&self, route: &Route, head: &Parts, peer: Peer) -> Result<()> {
+        let Some(scope) = self.scope(route).filter(|_| peer != Peer::Local) else { return Ok(()) };
+        let credential = credentials::find(&head.headers)?;
+        if let Some(sent) = &credential {
+            credentials::refuse_cross_site(&head.method, &head.headers, sent, &self.settings.public_url)?;
+        }
+        self.auth.authenticate(credential.as_ref()).await?.require(scope)
+    }
+
+    /// The scope that a route needs over the network; None if it is open to all.
+    fn scope(&self, route: &Route) -> Option<Scope> {
+        match route {
+            Route::UsageSummary | Route::ReadSystemEvents => Some(Scope::ReadAnalytics),
+            Route::AppendSystemEvents | Route::RecordUsage | Route::RegisterUsers | Route::RegisterUser(_) => {
+                Some(Scope::WriteEvents)
+            }
+            Route::Metrics if self.settings.metrics_public => None,
+            Route::Metrics => Some(Scope::ReadMetrics),
+            Route::Health | Route::Ready | Route::OpenApi => None,
+            Route::EraseUser(_) | Route::CreateKey | Route::ListKeys | Route::RevokeKey(_) | Route::Check => {
+                Some(Scope::Admin)
+            }
+        }
+    }
+
+    /// What every answer carries, whatever it says.
+    async fn dress(&self, reply: Reply, head: &Parts, request_id: &str) -> Reply {
+        let origins = &self.settings.cors_origins;
+        let reply = cors::allow(reply, &head.method, &head.headers, origins);
+        let mut reply = seal(encoding::compress(reply, &head.headers).await, request_id);
+        let vary = if origins.is_empty() { "Accept-Encoding" } else { "Accept-Encoding, Origin" };
+        reply.headers.insert(header::VARY, HeaderValue::from_static(vary));
+        if head.method == Method::HEAD {
+            // The length that GET would have (RFC 9110, 9.3.2).
+            reply.headers.insert(header::CONTENT_LENGTH, reply.body.len().into());
+            reply.body = Bytes::new();
+        }
+        reply
+    }
+}
+
+impl Peer {
+    fn entrance(self) -> Entrance {
+        match self {
+            Peer::Network(_) => Entrance::Network,
+            Peer::Local => Entrance::Local,
+        }
+    }
+}
+
+/// Runs work off the async workers.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(Error::internal(format!("a blocking task: {e}"))))
+}
+
+fn seal(mut reply: Reply, request_id: &str) -> Reply {
+    reply.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    reply.with(REQUEST_ID, request_id)
+}
+
+/// Ids that nobody can guess from one another: a keyed hash of a counter.
+#[derive(Default)]
+struct RequestIds {
+    key: std::hash::RandomState,
+    count: AtomicU64,
+}
+
+impl RequestIds {
+    fn next(&self) -> String {
+        let count = self.count.fetch_add(1, Relaxed);
+        format!("{:016x}", self.key.hash_one(count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Empty};
+
+    use super::*;
+    use crate::auth::Keys;
+    use crate::ingest::Bounds;
+    use crate::store::{self, Durability};
+
+    fn service(directory: &tempfile::TempDir, handler_timeout: Duration) -> Arc<Service> {
+        let clock = Clock::manual(0);
+        let database = store::Settings {
+            path: directory.path().join("analytics.db"),
+            durability: Durability::None,
+            teams_max: 10,
+            services_max: 10,
+            queue_items_max: 10,
+        };
+        let store = Store::open(&database, clock.clone()).unwrap();
+        let long = Duration::from_secs(60);
+        let bounds = Bounds {
+            body_bytes_max: 1000,
+            items_max: 10,
+            nesting_max: 8,
+            message_bytes_max: 100,
+            attributes_bytes_max: 100,
+        };
+        let settings = Settings {
+            public_url: "http://127.0.0.1".into(),
+            contact: String::new(),
+            cors_origins: vec![],
+            connections_max: 10,
+            connections_per_peer_max: 10,
+            header_timeout: long,
+            body_timeout: long,
+            handler_timeout,
+            write_timeout: long,
+            connection_age_max: long,
+            drain_timeout: long,
+            metrics_public: false,
+            bounds,
+        };
+        Service::new(store.clone(), Auth::new(Keys::new(store, clock.clone())), clock, settings)
+    }
+
+    async fn get(service: &Arc<Service>, target: &str) -> (u16, String) {
+        let request = Request::get(target).body(Empty::<Bytes>::new()).unwrap();
+        let response = service.answer(request, Peer::Local).await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn work_that_does_not_end_in_time_is_503() {
+        const BY_USER: &str = "/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31&group_by=user";
+        let directory = tempfile::tempdir().unwrap();
+        let service = service(&directory, Duration::from_millis(20));
+        let _all = Arc::clone(&service.long_reads).acquire_many_owned(LONG_READS_MAX as u32).await.unwrap();
+        let (status, body) = get(&service, BY_USER).await;
+        assert_eq!(status, 503, "{body}");
+        assert_eq!(get(&service, "/healthz").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_stopping_server_is_alive_and_not_ready() {
+        let directory = tempfile::tempdir().unwrap();
+        let service = service(&directory, Duration::from_secs(60));
+        assert_eq!(get(&service, "/readyz").await, (200, r#"{"status":"ready"}"#.into()));
+        service.stop();
+        assert_eq!((get(&service, "/readyz").await.0, get(&service, "/healthz").await.0), (503, 200));
+    }
+}
