@@ -66,6 +66,20 @@ impl Group {
     fn first(&self) -> Position {
         self.leaves[0].first
     }
+
+    /// Counts keys that lie within the group, in the leaves that are there.
+    fn add(&mut self, mut keys: &[Key], touched: &mut Vec<Position>) {
+        self.counts = self.counts.plus(&count(keys));
+        while let Some(key) = keys.first() {
+            let next = self.leaves.partition_point(|leaf| leaf.first <= key.position);
+            let leaf_end = self.leaves.get(next).map_or(END, |leaf| leaf.first);
+            let (of_leaf, rest) = keys.split_at(keys.partition_point(|key| key.position < leaf_end));
+            let leaf = &mut self.leaves[next - 1];
+            leaf.counts = leaf.counts.plus(&count(of_leaf));
+            touched.push(leaf.first);
+            keys = rest;
+        }
+    }
 }
 
 /// Matching keys `skip..skip + take` of the keys within `from..to`.
@@ -88,7 +102,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// From leaves in order, the first of which begins at [`START`]; `last` is the greatest position that they and
+    /// From leaves in order, the first of which begins before every event; `last` is the greatest position that they and
     /// all keys still to be added hold.
     pub fn new(shape: Shape, leaves: Vec<Leaf>, names: Arc<Names>, last: Position, last_seq: i64) -> Directory {
         debug_assert!(leaves.first().is_some_and(|leaf| leaf.first == START));
@@ -179,19 +193,8 @@ impl Directory {
             let (g, _) = self.locate(key.position);
             let group_end = self.groups.get(g + 1).map_or(END, |next| next.first());
             let (of_group, rest) = keys.split_at(keys.partition_point(|key| key.position < group_end));
+            Arc::make_mut(&mut self.groups[g]).add(of_group, touched);
             keys = rest;
-            let group = Arc::make_mut(&mut self.groups[g]);
-            group.counts = group.counts.plus(&count(of_group));
-            let mut of_group = of_group;
-            while let Some(key) = of_group.first() {
-                let next = group.leaves.partition_point(|leaf| leaf.first <= key.position);
-                let leaf_end = group.leaves.get(next).map_or(END, |leaf| leaf.first);
-                let (of_leaf, rest) = of_group.split_at(of_group.partition_point(|key| key.position < leaf_end));
-                of_group = rest;
-                let leaf = &mut group.leaves[next - 1];
-                leaf.counts = leaf.counts.plus(&count(of_leaf));
-                touched.push(leaf.first);
-            }
         }
     }
 
@@ -236,9 +239,9 @@ impl Directory {
     pub fn split(&mut self, first: Position, keys: &[Key]) -> Vec<Position> {
         let (g, l) = self.locate(first);
         debug_assert_eq!(self.groups[g].leaves[l].counts, count(keys));
-        let parts = even_chunks(keys.len(), self.shape.leaf_keys);
+        let part_len = even_chunks(keys.len(), self.shape.leaf_keys);
         let mut leaves: Vec<Leaf> =
-            keys.chunks(parts).map(|part| Leaf { first: part[0].position, counts: count(part) }).collect();
+            keys.chunks(part_len).map(|part| Leaf { first: part[0].position, counts: count(part) }).collect();
         // The first part goes on where the leaf began, whatever its first key: no gap may arise before it.
         leaves[0].first = first;
         let parts = leaves.iter().map(|leaf| leaf.first).collect();

@@ -1,8 +1,8 @@
 //! The event log: rows in order of acknowledgement, and a directory of counts that makes any page a rank away.
 //!
-//! [`LogWriter`] appends: an event's row ([`event`]), its id ([`ids`]), its place in the order of time ([`order`]). The
-//! [`directory`] counts events per run of that order and per cell ([`cell`], [`counts`]); [`leaves`] keeps it in the
-//! database. [`page`](page()) and [`arrivals`](arrivals()) read, [`check`](check()) recounts.
+//! [`LogWriter`] appends: an event's row (`event`), its id (`ids`), its place in the order of time (`order`). The
+//! [`Directory`] counts events per run of that order and per `cell`; `leaves` keeps it in the database. `page` and
+//! `arrivals` read, `check` recounts.
 
 mod arrivals;
 mod cell;
