@@ -81,3 +81,7 @@ fn remove_sessions(day: Day, record: &UserDay, delta: &mut Delta) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "erase_test.rs"]
+mod tests;

@@ -10,11 +10,11 @@ use rusqlite::{Connection, named_params};
 use super::delta::CountKind;
 use super::lattice::{Cell, CellKey, Level};
 use super::node::{self, Kind, Node, Section};
-use super::overlay::{Overlay, Sealed, key_after, load_history, save_history};
-use super::run::{CellUsers, Run, counts_between};
+use super::overlay::{Overlay, Sealed, load_history, save_history};
 use super::sets::{self, UserBits, union_without};
+use super::unit::{DayChange, Unit};
 use crate::error::Result;
-use crate::model::{DateRange, Day};
+use crate::model::Day;
 use crate::store::varint::damaged;
 
 /// When nodes change their form. Tests choose small values to see every form.
@@ -60,99 +60,6 @@ pub fn fold_slice(
     Ok(true)
 }
 
-/// What a run changes in one cell in one year.
-struct Unit<'a> {
-    cell: Cell,
-    year: DateRange,
-    /// The first key behind it.
-    end: CellKey,
-    days: Vec<DayChange<'a>>,
-    entered: &'a [(CellKey, i64)],
-    left: &'a [(CellKey, i64)],
-}
-
-/// What a run changes in one cell on one day; ords ascend.
-struct DayChange<'a> {
-    day: Day,
-    added: &'a [u32],
-    removed: &'a [u32],
-    sessions: i64,
-}
-
-impl<'a> Unit<'a> {
-    /// The first unit that holds an entry at or behind the cursor; cursors stand between units.
-    fn next(run: &'a Run, cursor: CellKey) -> Option<Unit<'a>> {
-        let users = [&run.added, &run.removed].map(|column| first_from(&column.keys, |key| *key, cursor));
-        let counts = [CountKind::Entered, CountKind::Left, CountKind::Sessions]
-            .map(|kind| first_from(run.counts(kind), |(key, _)| *key, cursor));
-        let first = users.into_iter().chain(counts).flatten().min()?;
-        let (cell, start) = (first.cell(), first.day().year_start());
-        let year = DateRange::new(start, start.year_end()).expect("a year ends after its start");
-        let end = key_after(cell.key(Level::Day, year.end()));
-        Some(Unit {
-            cell,
-            year,
-            end,
-            days: day_changes(run, first, end),
-            entered: counts_between(run.counts(CountKind::Entered), first, end),
-            left: counts_between(run.counts(CountKind::Left), first, end),
-        })
-    }
-
-    /// In entries; a day's sessions and a count weigh one each.
-    fn weight(&self) -> usize {
-        let days: usize = self.days.iter().map(|day| 1 + day.added.len() + day.removed.len()).sum();
-        days + self.entered.len() + self.left.len()
-    }
-}
-
-fn first_from<T>(sorted: &[T], key: impl Fn(&T) -> CellKey, from: CellKey) -> Option<CellKey> {
-    sorted.get(sorted.partition_point(|entry| key(entry) < from)).map(key)
-}
-
-fn day_changes(run: &Run, from: CellKey, to: CellKey) -> Vec<DayChange<'_>> {
-    let mut sessions = counts_between(run.counts(CountKind::Sessions), from, to).iter().peekable();
-    let (mut added, mut removed) = (Feed::new(&run.added, from, to), Feed::new(&run.removed, from, to));
-    let mut days = vec![];
-    let heads = |added: &Feed, removed: &Feed, sessions: Option<CellKey>| {
-        [added.head(), removed.head(), sessions].into_iter().flatten().min()
-    };
-    while let Some(key) = heads(&added, &removed, sessions.peek().map(|entry| entry.0)) {
-        days.push(DayChange {
-            day: key.day(),
-            added: added.take(key),
-            removed: removed.take(key),
-            sessions: sessions.next_if(|entry| entry.0 == key).map_or(0, |entry| entry.1),
-        });
-    }
-    days
-}
-
-/// Gives out the ords of one key after another.
-struct Feed<'a> {
-    keys: &'a [CellKey],
-    ords: &'a [u32],
-}
-
-impl<'a> Feed<'a> {
-    fn new(column: &'a CellUsers, from: CellKey, to: CellKey) -> Feed<'a> {
-        let range = column.between(from, to);
-        Feed { keys: &column.keys[range.clone()], ords: &column.ords[range] }
-    }
-
-    fn head(&self) -> Option<CellKey> {
-        self.keys.first().copied()
-    }
-
-    /// `key`: the head's, or less.
-    fn take(&mut self, key: CellKey) -> &'a [u32] {
-        let len = self.keys.iter().take_while(|next| **next == key).count();
-        let (taken, rest) = self.ords.split_at(len);
-        (self.keys, self.ords) = (&self.keys[len..], rest);
-        taken
-    }
-}
-
 fn fold_unit(conn: &Connection, unit: &Unit, forms: NodeForms, ord_end: u32) -> Result<()> {
     fold_counts(conn, CountKind::Entered, unit, unit.entered)?;
     fold_counts(conn, CountKind::Left, unit, unit.left)?;
@@ -175,15 +82,15 @@ fn fold_counts(conn: &Connection, kind: CountKind, unit: &Unit, counts: &[(CellK
 }
 
 fn add_count(conn: &Connection, kind: CountKind, key: CellKey, n: i64) -> Result<()> {
-    const ADD: &str = "insert into usage_count (kind, key, n) values (:kind, :key, :n)
+    const ADD_COUNT: &str = "insert into usage_count (kind, key, n) values (:kind, :key, :n)
                        on conflict (kind, key) do update set n = n + excluded.n";
-    const DELETE_ZERO: &str = "delete from usage_count where kind = :kind and key = :key and n = 0";
+    const DELETE_ZERO_COUNT: &str = "delete from usage_count where kind = :kind and key = :key and n = 0";
     let (kind, key) = (kind as i64, key.to_sql());
     if n != 0 {
-        conn.prepare_cached(ADD)?.execute(named_params! {":kind": kind, ":key": key, ":n": n})?;
+        conn.prepare_cached(ADD_COUNT)?.execute(named_params! {":kind": kind, ":key": key, ":n": n})?;
     }
     if n < 0 {
-        conn.prepare_cached(DELETE_ZERO)?.execute(named_params! {":kind": kind, ":key": key})?;
+        conn.prepare_cached(DELETE_ZERO_COUNT)?.execute(named_params! {":kind": kind, ":key": key})?;
     }
     Ok(())
 }
@@ -232,14 +139,15 @@ fn fold_month(
 ) -> Result<()> {
     let month = days[0].day.month_start();
     let key = cell.key(Level::Month, month);
-    let node = node::load(conn, key)?;
-    if let Some(union) = node.as_ref().filter(|node| node.kind == Kind::Users) {
-        for day in days {
-            fold_day(conn, cell, day)?;
+    let body = match node::load(conn, key)? {
+        None => vec![],
+        Some(node) if node.kind == Kind::Days => node.body,
+        Some(union) if union.kind == Kind::Users => {
+            days.iter().try_for_each(|day| fold_day(conn, cell, day))?;
+            return node::save(conn, key, &changed_set(&union, &change.added, &change.removed, change.sessions)?);
         }
-        return node::save(conn, key, &changed_set(union, &change.added, &change.removed, change.sessions)?);
-    }
-    let body = node.map(|node| node.body).unwrap_or_default();
+        Some(_) => return Err(damaged()),
+    };
     let mut sections = node::sections(month, &body)?;
     for day in days {
         fold_section(&mut sections, day)?;

@@ -29,12 +29,17 @@ mod overlay;
 mod packed_delta;
 mod presence;
 pub mod rollup;
+#[cfg(test)]
+mod rollup_test;
 mod run;
 mod scope;
 mod series;
 mod sessions;
 mod sets;
+#[cfg(test)]
+mod test_store;
 mod totals;
+mod unit;
 pub mod user;
 pub mod user_day;
 mod user_groups;

@@ -1,8 +1,6 @@
 //! The whole of the usage side against the brute-force model: random facts in random commits, with folding, reloading
 //! and erasing in between; every filter, range, series and grouping.
 
-use std::sync::Arc;
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -13,7 +11,7 @@ use super::delta::Delta;
 use super::facts::{Bounds, Facts};
 use super::figures::{UsageSnapshot, check, figures, groups, series};
 use super::fold::NodeForms;
-use super::rollup::{Overlay, Rollups, Tuning};
+use super::rollup::{Rollups, Tuning};
 use crate::model::{
     Change, DateRange, Day, GroupBy, History, Id, Interval, Registration, Timestamp, UsageEvent, UsageFilter,
 };
@@ -23,7 +21,7 @@ const SCHEMA: &str = include_str!("../../../schema.sql");
 const BOUNDS: Bounds = Bounds { teams_max: 100, services_max: 100 };
 
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     Record(Vec<UsageEvent>),
     Register(Vec<Registration>),
     Erase(Id, History),
@@ -35,17 +33,17 @@ enum Step {
 }
 
 /// The real thing and the model side by side.
-struct World {
-    conn: Connection,
-    key: DigestKey,
+pub struct World {
+    pub conn: Connection,
+    pub key: DigestKey,
     facts: Facts,
-    rollups: Rollups,
-    tuning: Tuning,
+    pub rollups: Rollups,
+    pub tuning: Tuning,
     model: Model,
 }
 
 impl World {
-    fn new(conn: Connection, tuning: Tuning) -> World {
+    pub fn new(conn: Connection, tuning: Tuning) -> World {
         conn.execute_batch(SCHEMA).unwrap();
         let key = DigestKey::new([7; 32]);
         let facts = Facts::load(&conn, key.clone(), BOUNDS).unwrap();
@@ -53,7 +51,7 @@ impl World {
         World { conn, key, facts, rollups, tuning, model: Model::default() }
     }
 
-    fn take(&mut self, step: &Step) {
+    pub fn take(&mut self, step: &Step) {
         self.conn.execute_batch("begin immediate").unwrap();
         match step {
             Step::Record(events) => {
@@ -91,7 +89,7 @@ impl World {
         self.rollups.apply(&self.conn, delta, self.facts.ord_end()).unwrap();
     }
 
-    fn compare(&self, ranges: &[DateRange]) -> Result<(), TestCaseError> {
+    pub fn compare(&self, ranges: &[DateRange]) -> Result<(), TestCaseError> {
         let overlay = self.rollups.overlay();
         let snapshot = UsageSnapshot { conn: &self.conn, overlay: &overlay, key: &self.key };
         prop_assert_eq!(check(&snapshot).unwrap(), Vec::<String>::new());
@@ -151,11 +149,11 @@ impl World {
     }
 }
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp::parse("2024-06-01T12:00:00Z").unwrap()
 }
 
-fn id(text: &str) -> Id {
+pub fn id(text: &str) -> Id {
     Id::new(text).unwrap()
 }
 
@@ -276,95 +274,4 @@ proptest! {
         world.take(&Step::FoldAll);
         world.compare(&ranges)?;
     }
-}
-
-/// A reader that began before some commits answers from its own state, whatever is folded meanwhile.
-#[test]
-fn a_reader_keeps_its_snapshot_while_the_writer_goes_on() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("usage.db");
-    let writer = Connection::open(&path).unwrap();
-    writer.pragma_update(None, "journal_mode", "wal").unwrap();
-    let forms = NodeForms { month_bytes_max: 50, year_user_days_min: 10 };
-    let tuning = Tuning { seal_at_entries: 40, seal_at_deltas: 1_000, slice_entries_min: 9, forms };
-    let mut world = World::new(writer, tuning);
-    let range = DateRange::new(Day::parse("2024-01-01").unwrap(), Day::parse("2025-06-30").unwrap()).unwrap();
-    let all = UsageFilter::default();
-
-    let mut readers: Vec<(Connection, Arc<Overlay>, u64)> = vec![];
-    for n in 0..40u64 {
-        let day = Day::from_index(range.start().index() + n as u32 * 13).unwrap();
-        let events = ["a", "b"].map(|team| UsageEvent {
-            user_id: id(&format!("user {n} of {team}")),
-            at: day.start(),
-            team_id: Some(id(team)),
-            service: None,
-            session_id: None,
-        });
-        world.take(&Step::Record(events.to_vec()));
-        let reader = Connection::open(&path).unwrap();
-        reader.execute_batch("begin; select count(*) from usage_fold").unwrap();
-        readers.push((reader, world.rollups.overlay(), 2 * (n + 1)));
-        for (conn, overlay, users) in &readers {
-            let snapshot = UsageSnapshot { conn, overlay, key: &world.key };
-            assert_eq!(figures(&snapshot, range, &all).unwrap().active_users, *users);
-        }
-    }
-    for (conn, overlay, users) in &readers {
-        let snapshot = UsageSnapshot { conn, overlay, key: &world.key };
-        assert_eq!(check(&snapshot).unwrap(), Vec::<String>::new());
-        let days = series(&snapshot, range, &all, Interval::Day).unwrap();
-        assert_eq!(days.iter().map(|day| day.figures.total_sessions).sum::<u64>(), *users);
-    }
-}
-
-/// Every kind of row is looked at: a change of one value in any rollup is told.
-#[test]
-fn the_check_finds_each_damage() {
-    let forms = NodeForms { month_bytes_max: 60, year_user_days_min: 8 };
-    let tuning = Tuning { seal_at_entries: 100_000, seal_at_deltas: 1_000, slice_entries_min: 1_000, forms };
-    let mut world = World::new(Connection::open_in_memory().unwrap(), tuning);
-    let start = Day::parse("2024-02-28").unwrap().index();
-    let events = (0..40u32).map(|n| UsageEvent {
-        user_id: id(&format!("u{}", n % 7)),
-        at: Day::from_index(start + n).unwrap().start(),
-        team_id: Id::new(["a", "b", ""][n as usize % 3]).ok(),
-        service: Some(id("x")),
-        session_id: None,
-    });
-    world.take(&Step::Record(events.collect()));
-    let left = Registration {
-        user_id: id("u0"),
-        team_id: Change::Keep,
-        registered_at: Change::Keep,
-        deactivated_at: Change::Set(now()),
-    };
-    world.take(&Step::Register(vec![left]));
-    world.take(&Step::FoldAll);
-
-    let damages = [
-        "update usage_node set users = users + 1 where key = (select key from usage_node order by random() limit 1)",
-        "update usage_node set sessions = sessions + 1 where key = (select key from usage_node order by random() limit 1)",
-        "delete from usage_node where key = (select key from usage_node order by random() limit 1)",
-        "update usage_node set body = x'0003' where key = (select max(key) from usage_node where kind = 1)",
-        "update usage_node set body = x'ff' where key = (select min(key) from usage_node where kind = 0)",
-        "update usage_node set kind = 9 where key = (select key from usage_node order by random() limit 1)",
-        "insert into usage_node values ((77 << 42) | (1 << 22) | 5, 0, 1, 0, x'')",
-        "update usage_count set n = n + 1 where key = (select min(key) from usage_count)",
-        "delete from usage_count where kind = 1 and key = (select max(key) from usage_count where kind = 1)",
-        "insert into usage_count values (0, 4194303, 1)",
-        "update usage_user_history set days = x'01' where ord = (select min(ord) from usage_user_history)",
-        "update usage_user_history set days = x'80' where ord = (select min(ord) from usage_user_history)",
-        "delete from usage_user_history where ord = (select max(ord) from usage_user_history)",
-        "update usage_user set irregular = 1 where deactivated_at is not null",
-    ];
-    let overlay = world.rollups.overlay();
-    let snapshot = UsageSnapshot { conn: &world.conn, overlay: &overlay, key: &world.key };
-    assert_eq!(check(&snapshot).unwrap(), Vec::<String>::new());
-    for damage in damages {
-        world.conn.execute_batch(&format!("savepoint one; {damage}")).unwrap();
-        assert_ne!(check(&snapshot).unwrap(), Vec::<String>::new(), "{damage}");
-        world.conn.execute_batch("rollback to one").unwrap();
-    }
-    assert_eq!(check(&snapshot).unwrap(), Vec::<String>::new());
 }

@@ -40,9 +40,9 @@ pub struct Node {
 }
 
 pub fn load(conn: &Connection, key: CellKey) -> Result<Option<Node>> {
-    const SQL: &str = "select kind, users, sessions, body from usage_node where key = :key";
+    const SELECT_NODE: &str = "select kind, users, sessions, body from usage_node where key = :key";
     let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    let found = conn.prepare_cached(SQL)?.query_row(named_params! {":key": key.to_sql()}, read).optional()?;
+    let found = conn.prepare_cached(SELECT_NODE)?.query_row(named_params! {":key": key.to_sql()}, read).optional()?;
     let Some((kind, users, sessions, body)): Option<(i64, i64, i64, Vec<u8>)> = found else { return Ok(None) };
     let users = u64::try_from(users).map_err(|_| damaged())?;
     Ok(Some(Node { kind: Kind::from_sql(kind)?, users, sessions, body }))
@@ -50,16 +50,16 @@ pub fn load(conn: &Connection, key: CellKey) -> Result<Option<Node>> {
 
 /// A node with neither users nor sessions leaves no row behind.
 pub fn save(conn: &Connection, key: CellKey, node: &Node) -> Result<()> {
-    const DELETE: &str = "delete from usage_node where key = :key";
-    const UPSERT: &str = "insert into usage_node (key, kind, users, sessions, body)
+    const DELETE_NODE: &str = "delete from usage_node where key = :key";
+    const STORE_NODE: &str = "insert into usage_node (key, kind, users, sessions, body)
                           values (:key, :kind, :users, :sessions, :body)
                           on conflict (key) do update set kind = excluded.kind, users = excluded.users,
                               sessions = excluded.sessions, body = excluded.body";
     if node.users == 0 && node.sessions == 0 {
-        conn.prepare_cached(DELETE)?.execute(named_params! {":key": key.to_sql()})?;
+        conn.prepare_cached(DELETE_NODE)?.execute(named_params! {":key": key.to_sql()})?;
         return Ok(());
     }
-    conn.prepare_cached(UPSERT)?.execute(named_params! {
+    conn.prepare_cached(STORE_NODE)?.execute(named_params! {
         ":key": key.to_sql(),
         ":kind": node.kind as i64,
         ":users": node.users as i64,
@@ -102,8 +102,10 @@ pub fn sections(month: Day, body: &[u8]) -> Result<Vec<Section<'_>>> {
         if !follows || day > month.month_end() {
             return Err(damaged());
         }
-        let (sessions, users, len) = (cursor.signed()?, cursor.u64()?, cursor.u64()?);
-        let set = cursor.bytes(usize::try_from(len).map_err(|_| damaged())?)?;
+        // Sums over sections of a damaged row must not overflow either.
+        let sessions = i64::from(i32::try_from(cursor.signed()?).map_err(|_| damaged())?);
+        let (users, len) = (u64::from(cursor.u32()?), cursor.u32()?);
+        let set = cursor.bytes(len as usize)?;
         sections.push(Section { day, sessions, users, set: Cow::Borrowed(set) });
     }
     Ok(sections)
@@ -115,7 +117,7 @@ pub fn collect(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserB
     if range.days() < DAYS_OF_A_YEAR {
         return collect_months(conn, cell, range, bits);
     }
-    let mut statement = conn.prepare_cached(PERIODS)?;
+    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
     let mut rows = statement.query(named_params! {
         ":from": cell.key(Level::Year, range.start().year_start()).to_sql(),
         ":to": cell.key(Level::Year, range.end()).to_sql(),
@@ -138,7 +140,7 @@ pub fn collect(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserB
 
 /// As [`collect`], without looking at years.
 pub fn collect_months(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<i64> {
-    let mut statement = conn.prepare_cached(PERIODS)?;
+    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
     let (from, to) = months_of(cell, range);
     let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
     let mut sessions = 0;
@@ -166,8 +168,8 @@ pub fn collect_months(conn: &Connection, cell: Cell, range: DateRange, bits: &mu
 }
 
 fn collect_days(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<i64> {
-    const SQL: &str = "select sessions, body from usage_node where key between :from and :to";
-    let mut statement = conn.prepare_cached(SQL)?;
+    const SELECT_DAYS: &str = "select sessions, body from usage_node where key between :from and :to";
+    let mut statement = conn.prepare_cached(SELECT_DAYS)?;
     let mut rows = statement.query(named_params! {
         ":from": cell.key(Level::Day, range.start()).to_sql(),
         ":to": cell.key(Level::Day, range.end()).to_sql(),
@@ -187,9 +189,9 @@ pub fn for_each_day(
     range: DateRange,
     mut visit: impl FnMut(Day, u64, i64),
 ) -> Result<()> {
-    const DAYS: &str = "select key, users, sessions from usage_node where key between :from and :to";
-    let mut statement = conn.prepare_cached(PERIODS)?;
-    let mut days = conn.prepare_cached(DAYS)?;
+    const SELECT_COUNTS: &str = "select key, users, sessions from usage_node where key between :from and :to";
+    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
+    let mut days = conn.prepare_cached(SELECT_COUNTS)?;
     let (from, to) = months_of(cell, range);
     let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
     while let Some(row) = rows.next()? {
@@ -215,7 +217,7 @@ pub fn for_each_day(
     Ok(())
 }
 
-const PERIODS: &str = "select key, kind, sessions, body from usage_node where key between :from and :to";
+const SELECT_PERIODS: &str = "select key, kind, sessions, body from usage_node where key between :from and :to";
 
 /// The first and the last key of the months that touch the range.
 fn months_of(cell: Cell, range: DateRange) -> (i64, i64) {
@@ -236,4 +238,52 @@ fn clip(period: DateRange, range: DateRange) -> DateRange {
 
 fn blob<'a>(row: &'a Row, column: usize) -> Result<&'a [u8]> {
     row.get_ref(column)?.as_blob().map_err(|_| damaged())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn month() -> Day {
+        Day::parse("2024-02-01").unwrap()
+    }
+
+    fn section() -> impl Strategy<Value = (i32, u32, Vec<u8>)> {
+        (any::<i32>(), any::<u32>(), proptest::collection::vec(any::<u8>(), 0..9))
+    }
+
+    proptest! {
+        #[test]
+        fn a_months_sections_are_read_as_they_were_written(sections in proptest::collection::btree_map(0..29u32, section(), 0..29)) {
+            let sections: Vec<Section> = sections
+                .into_iter()
+                .map(|(offset, (sessions, users, set))| Section {
+                    day: Day::from_index(month().index() + offset).unwrap(),
+                    sessions: sessions.into(),
+                    users: users.into(),
+                    set: Cow::Owned(set),
+                })
+                .collect();
+            let body = encode_sections(month(), &sections);
+            prop_assert_eq!(super::sections(month(), &body)?, sections);
+        }
+
+        #[test]
+        fn damaged_sections_never_panic(body in proptest::collection::vec(any::<u8>(), 0..40)) {
+            if let Ok(sections) = sections(month(), &body) {
+                prop_assert!(sections.is_sorted_by(|a, b| a.day < b.day));
+                prop_assert!(sections.iter().all(|section| section.day.month_start() == month()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_section_past_the_end_of_its_month_or_out_of_order_is_damage() {
+        for damaged in [&[29, 0, 0, 0][..], &[1, 0, 0, 0, 1, 0, 0, 0], &[1, 0, 0, 5, 0]] {
+            assert!(sections(month(), damaged).is_err(), "{damaged:?}");
+        }
+        assert_eq!(sections(month(), &[28, 0, 0, 0]).map(|sections| sections.len()), Ok(1));
+    }
 }

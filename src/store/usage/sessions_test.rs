@@ -173,6 +173,8 @@ fn sessions_of(kept: &Kept) -> Vec<(i64, i64)> {
 fn exactly_1800_seconds_joins_and_a_microsecond_more_does_not() {
     let gap = 1_800 * SECOND;
     assert_eq!(sessions_of(&kept_after(&[touch_at(0, 1, 1), touch_at(gap, 1, 1)])), [(0, gap)]);
+    // From the last microsecond of a day, the gap ends a microsecond before the half hour.
+    assert_eq!(sessions_of(&kept_after(&[touch_at(-1, 1, 1), touch_at(gap - 1, 1, 1)])), [(-1, gap - 1)]);
     assert_eq!(sessions_of(&kept_after(&[touch_at(0, 1, 1), touch_at(gap + 1, 1, 1)])).len(), 2);
     assert_eq!(sessions_of(&kept_after(&[touch_at(0, 1, 1), touch_at(-gap - 1, 1, 1)])).len(), 2);
 }

@@ -1,4 +1,4 @@
-//! One user's activity on one day. Its packed form is in [`super::day_codec`].
+//! One user's activity on one day. Its packed form is in `day_codec`.
 
 use rusqlite::{Connection, OptionalExtension, Statement, named_params};
 

@@ -90,12 +90,12 @@ impl Ranking {
         let erased_ords = load_erased(snapshot.conn)?;
         let mut erased = Figures::default();
         for ord in &erased_ords {
-            let is_active = active.contains(*ord);
+            let (is_active, sessions) = (active.contains(*ord), sessions.get(*ord as usize).copied().unwrap_or(0));
             let user = User::load(snapshot.conn, *ord)?;
             let in_total = user.is_some_and(|user| counts_in_total(&user, cell, range, is_active));
             erased.total_users += u64::from(in_total);
             erased.active_users += u64::from(is_active);
-            erased.total_sessions += u64::from(sessions[*ord as usize]);
+            erased.total_sessions += u64::from(sessions);
         }
 
         let mut seen = vec![];
@@ -203,20 +203,20 @@ fn passive_counts(conn: &Connection, ord: u32, cell: Cell, range: DateRange) -> 
 
 /// Erasing leaves control characters, which sort before every id.
 fn load_erased(conn: &Connection) -> Result<Vec<u32>> {
-    const SQL: &str = "select ord from usage_user_name where user_id < ' ' order by ord";
-    conn.prepare_cached(SQL)?.query_and_then([], |row| Ok(row.get(0)?))?.collect()
+    const SELECT_ERASED: &str = "select ord from usage_user_name where user_id < ' ' order by ord";
+    conn.prepare_cached(SELECT_ERASED)?.query_and_then([], |row| Ok(row.get(0)?))?.collect()
 }
 
 /// The ids of users that are not erased.
 fn load_names(conn: &Connection, ords: &UserBits, ord_end: u32) -> Result<Vec<(Id, u32)>> {
-    const SQL: &str = "select ord, user_id from usage_user_name";
+    const SELECT_NAMES: &str = "select ord, user_id from usage_user_name";
     // A row looked up costs as much as some eight in passing.
     if ords.count() < u64::from(ord_end / 8) {
         let name = |ord| Ok((User::name(conn, ord)?.ok_or_else(damaged)?, ord));
         return ords.iter().map(name).collect();
     }
     let mut names = Vec::with_capacity(ords.count() as usize);
-    let mut statement = conn.prepare_cached(SQL)?;
+    let mut statement = conn.prepare_cached(SELECT_NAMES)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let ord = row.get(0)?;

@@ -1,0 +1,121 @@
+//! Rollups over their whole life: snapshots of readers, folding by idle commits, and what the check finds.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::figures::{UsageSnapshot, check, figures, series};
+use super::fold::NodeForms;
+use super::model_test::{Step, World, id, now};
+use super::rollup::{Overlay, Tuning};
+use crate::model::{Change, DateRange, Day, Id, Interval, Registration, UsageEvent, UsageFilter};
+
+fn event_of(user: &str, day: Day, team: &str) -> UsageEvent {
+    UsageEvent { user_id: id(user), at: day.start(), team_id: Id::new(team).ok(), service: None, session_id: None }
+}
+
+#[test]
+fn idle_commits_fold_a_sealed_run_slice_by_slice_and_no_answer_changes() {
+    let forms = NodeForms { month_bytes_max: 50, year_user_days_min: 10 };
+    let tuning = Tuning { seal_at_entries: 100_000, seal_at_deltas: 1_000, slice_entries_min: 20, forms };
+    let mut world = World::new(Connection::open_in_memory().unwrap(), tuning);
+    let start = Day::parse("2023-11-01").unwrap().index();
+    let days = (0..30).map(|n| Day::from_index(start + 5 * n).unwrap());
+    let events: Vec<UsageEvent> = days.map(|day| event_of(&format!("u{}", day.index() % 9), day, "a")).collect();
+    world.take(&Step::Record(events));
+    world.tuning.seal_at_entries = 100;
+    world.take(&Step::Reload);
+    let range = DateRange::new(Day::from_index(start).unwrap(), Day::from_index(start + 149).unwrap()).unwrap();
+    let mut commits = 0;
+    while world.rollups.is_folding() {
+        world.take(&Step::Idle(1));
+        world.compare(&[range]).unwrap();
+        commits += 1;
+    }
+    // Four cells of 150 entries and more, in units of a year, then the users.
+    assert!((5..30).contains(&commits), "{commits}");
+    let deltas: i64 = world.conn.query_row("select count(*) from usage_delta", [], |row| row.get(0)).unwrap();
+    assert_eq!(deltas, 0);
+}
+
+/// A reader that began before some commits answers from its own state, whatever is folded meanwhile.
+#[test]
+fn a_reader_keeps_its_snapshot_while_the_writer_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("usage.db");
+    let writer = Connection::open(&path).unwrap();
+    writer.pragma_update(None, "journal_mode", "wal").unwrap();
+    let forms = NodeForms { month_bytes_max: 50, year_user_days_min: 10 };
+    let tuning = Tuning { seal_at_entries: 40, seal_at_deltas: 1_000, slice_entries_min: 9, forms };
+    let mut world = World::new(writer, tuning);
+    let range = DateRange::new(Day::parse("2024-01-01").unwrap(), Day::parse("2025-06-30").unwrap()).unwrap();
+    let all = UsageFilter::default();
+
+    let mut readers: Vec<(Connection, Arc<Overlay>, u64)> = vec![];
+    for n in 0..40u64 {
+        let day = Day::from_index(range.start().index() + n as u32 * 13).unwrap();
+        let events = ["a", "b"].map(|team| event_of(&format!("user {n} of {team}"), day, team));
+        world.take(&Step::Record(events.to_vec()));
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("begin; select count(*) from usage_fold").unwrap();
+        readers.push((reader, world.rollups.overlay(), 2 * (n + 1)));
+        for (conn, overlay, users) in &readers {
+            let snapshot = UsageSnapshot { conn, overlay, key: &world.key };
+            assert_eq!(figures(&snapshot, range, &all).unwrap().active_users, *users);
+        }
+    }
+    for (conn, overlay, users) in &readers {
+        let snapshot = UsageSnapshot { conn, overlay, key: &world.key };
+        assert_eq!(check(&snapshot).unwrap(), Vec::<String>::new());
+        let days = series(&snapshot, range, &all, Interval::Day).unwrap();
+        assert_eq!(days.iter().map(|day| day.figures.total_sessions).sum::<u64>(), *users);
+    }
+}
+
+/// Every kind of row is looked at: a change of one value in any rollup is told.
+#[test]
+fn the_check_finds_each_damage() {
+    let forms = NodeForms { month_bytes_max: 60, year_user_days_min: 8 };
+    let tuning = Tuning { seal_at_entries: 100_000, seal_at_deltas: 1_000, slice_entries_min: 1_000, forms };
+    let mut world = World::new(Connection::open_in_memory().unwrap(), tuning);
+    let start = Day::parse("2024-02-28").unwrap().index();
+    let events = (0..40u32).map(|n| {
+        let day = Day::from_index(start + n).unwrap();
+        event_of(&format!("u{}", n % 7), day, ["a", "b", ""][n as usize % 3])
+    });
+    world.take(&Step::Record(events.collect()));
+    let left = Registration {
+        user_id: id("u0"),
+        team_id: Change::Keep,
+        registered_at: Change::Keep,
+        deactivated_at: Change::Set(now()),
+    };
+    world.take(&Step::Register(vec![left]));
+    world.take(&Step::FoldAll);
+
+    let damages = [
+        "update usage_node set users = users + 1 where key = (select key from usage_node order by random() limit 1)",
+        "update usage_node set sessions = sessions + 1 where key = (select key from usage_node order by random() limit 1)",
+        "delete from usage_node where key = (select key from usage_node order by random() limit 1)",
+        "update usage_node set body = x'0003' where key = (select max(key) from usage_node where kind = 1)",
+        "update usage_node set body = x'ff' where key = (select min(key) from usage_node where kind = 0)",
+        "update usage_node set kind = 9 where key = (select key from usage_node order by random() limit 1)",
+        "insert into usage_node values ((77 << 42) | (1 << 22) | 5, 0, 1, 0, x'')",
+        "update usage_count set n = n + 1 where key = (select min(key) from usage_count)",
+        "delete from usage_count where kind = 1 and key = (select max(key) from usage_count where kind = 1)",
+        "insert into usage_count values (0, 4194303, 1)",
+        "update usage_user_history set days = x'01' where ord = (select min(ord) from usage_user_history)",
+        "update usage_user_history set days = x'80' where ord = (select min(ord) from usage_user_history)",
+        "delete from usage_user_history where ord = (select max(ord) from usage_user_history)",
+        "update usage_user set irregular = 1 where deactivated_at is not null",
+    ];
+    let overlay = world.rollups.overlay();
+    let snapshot = UsageSnapshot { conn: &world.conn, overlay: &overlay, key: &world.key };
+    assert_eq!(check(&snapshot).unwrap(), Vec::<String>::new());
+    for damage in damages {
+        world.conn.execute_batch(&format!("savepoint one; {damage}")).unwrap();
+        assert_ne!(check(&snapshot).unwrap(), Vec::<String>::new(), "{damage}");
+        world.conn.execute_batch("rollback to one").unwrap();
+    }
+    assert_eq!(check(&snapshot).unwrap(), Vec::<String>::new());
+}

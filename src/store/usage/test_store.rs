@@ -1,0 +1,160 @@
+//! A database in memory, base facts over it, and short words for events: what the tests of base facts share.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use rusqlite::Connection;
+
+use super::delta::{CountKind, Delta};
+use super::facts::{Bounds, Facts};
+use super::lattice::Cell;
+use super::user::User;
+use crate::error::Result;
+use crate::model::{Change, Day, History, Id, Registration, Timestamp, UsageEvent};
+use crate::store::digest::DigestKey;
+use crate::store::varint::damaged;
+
+pub const BOUNDS: Bounds = Bounds { teams_max: 100, services_max: 100 };
+const NOON: i64 = 43_200_000_000;
+
+/// A database with nothing but its schema, and the base facts over it.
+pub struct Store {
+    pub conn: Connection,
+    pub facts: Facts,
+}
+
+impl Store {
+    pub fn new() -> Store {
+        Store::with_bounds(BOUNDS)
+    }
+
+    pub fn with_bounds(bounds: Bounds) -> Store {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(include_str!("../../../schema.sql")).unwrap();
+        let facts = Facts::load(&conn, key(), bounds).unwrap();
+        Store { conn, facts }
+    }
+
+    pub fn record(&mut self, events: &[UsageEvent]) -> Delta {
+        let mut delta = Delta::default();
+        assert_eq!(self.facts.record(&self.conn, events, &mut delta), Ok(vec![]));
+        delta.net();
+        delta
+    }
+
+    pub fn register(&mut self, registrations: &[Registration]) -> Delta {
+        let mut delta = Delta::default();
+        assert_eq!(self.facts.register(&self.conn, registrations, at(0), &mut delta), Ok(vec![]));
+        delta.net();
+        delta
+    }
+
+    pub fn erase(&mut self, user_id: &str, history: History) -> (bool, Delta) {
+        let mut delta = Delta::default();
+        let days = |ord: u32| active_days(&self.conn, ord);
+        let found = self.facts.erase(&self.conn, &id(user_id), history, &days, &mut delta).unwrap();
+        delta.net();
+        (found, delta)
+    }
+
+    pub fn find(&self, user_id: &str) -> Option<User> {
+        User::find(&self.conn, &key(), &id(user_id)).unwrap()
+    }
+
+    pub fn rows(&self, table: &str) -> i64 {
+        self.conn.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap()
+    }
+}
+
+/// The writer gets these from the rollups.
+fn active_days(conn: &Connection, ord: u32) -> Result<Vec<Day>> {
+    let mut days = vec![];
+    for key in conn.prepare("select key from usage_user_day")?.query_map([], |row| row.get::<_, i64>(0))? {
+        let key = key?;
+        if key & 0xfff_ffff == i64::from(ord) {
+            days.push(Day::from_index((key >> 28) as u32).ok_or_else(damaged)?);
+        }
+    }
+    Ok(days)
+}
+
+pub fn key() -> DigestKey {
+    DigestKey::new([7; 32])
+}
+
+pub fn id(text: &str) -> Id {
+    Id::new(text).unwrap()
+}
+
+/// So many minutes after noon of 1970-01-01.
+pub fn at(minutes: i64) -> Timestamp {
+    Timestamp::from_unix_micros(NOON + minutes * 60_000_000).unwrap()
+}
+
+pub fn event(user_id: &str, minutes: i64, team: &str, service: &str, session: &str) -> UsageEvent {
+    let optional = |text: &str| (!text.is_empty()).then(|| id(text));
+    UsageEvent {
+        user_id: id(user_id),
+        at: at(minutes),
+        team_id: optional(team),
+        service: optional(service),
+        session_id: optional(session),
+    }
+}
+
+pub fn registration(user_id: &str) -> Registration {
+    Registration {
+        user_id: id(user_id),
+        team_id: Change::Keep,
+        registered_at: Change::Keep,
+        deactivated_at: Change::Keep,
+    }
+}
+
+pub fn sum(delta: &Delta, kind: CountKind, cell: Cell) -> i32 {
+    delta.counts.iter().filter(|count| (count.kind, count.cell) == (kind, cell)).map(|count| count.n).sum()
+}
+
+pub fn events(users: &'static [&'static str]) -> impl Strategy<Value = Vec<UsageEvent>> {
+    let user = prop::sample::select(users);
+    let minutes = prop_oneof![-90..90i64, (-8..8i64).prop_map(|n| n * 720), (-100..100i64).prop_map(|n| n * 30)];
+    let team = prop::sample::select(&["", "red", "blue"][..]);
+    let service = prop::sample::select(&["", "mail", "chat"][..]);
+    let session = prop::sample::select(&["", "", "", "s1", "s2"][..]);
+    let parts = (user, minutes, team, service, session);
+    prop::collection::vec(parts, 1..60).prop_map(|events| {
+        let built = events.into_iter();
+        built.map(|(user, minutes, team, service, session)| event(user, minutes, team, service, session)).collect()
+    })
+}
+
+/// Every name that [`events`] uses, in one order: so that equal facts have equal ids whatever came first.
+pub fn name_all(store: &mut Store) -> Delta {
+    store.record(&[event("namer", 0, "red", "mail", ""), event("namer", 0, "blue", "chat", "")])
+}
+
+/// What the rollups hold after these deltas: counts, and active (day, ord, cell).
+#[derive(PartialEq, Eq, Debug, Default)]
+pub struct Rolled {
+    pub counts: BTreeMap<(CountKind, Cell, Day), i32>,
+    pub active: BTreeSet<(Day, u32, Cell)>,
+}
+
+impl Rolled {
+    pub fn apply(&mut self, delta: &Delta) {
+        for count in &delta.counts {
+            *self.counts.entry((count.kind, count.cell, count.day)).or_default() += count.n;
+        }
+        self.counts.retain(|_, n| *n != 0);
+        for (facts, is_added) in [(&delta.added, true), (&delta.removed, false)] {
+            for fact in facts {
+                for (bit, cell) in Cell::touched(fact.team, fact.service).into_iter().enumerate() {
+                    let key = (fact.day, fact.ord, cell);
+                    let is_news = fact.cells >> bit & 1 == 0
+                        || if is_added { self.active.insert(key) } else { self.active.remove(&key) };
+                    assert!(is_news, "{key:?} twice");
+                }
+            }
+        }
+    }
+}
