@@ -180,6 +180,7 @@ impl Inner {
     fn close(&self) {
         let thread = self.writer.lock().take();
         self.queue.close();
+        self.readers.close();
         if let Some(thread) = thread {
             let _ = thread.join();
         }

@@ -3,7 +3,9 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, named_params};
 
 use super::upgrade;
@@ -13,6 +15,8 @@ use crate::error::{Error, Kind, Result};
 const APPLICATION_ID: i32 = 0x616e_6c74;
 /// Older versions may corrupt a database when the WAL is reset (mended in 3.51.3).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// How long to wait for another program that looks into the file, such as the sqlite3 shell.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How hard a commit is pressed onto the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,7 +82,7 @@ pub fn open_writer(path: &Path, durability: Durability, now_unix_micros: i64) ->
         return Err(Error::internal(format!("SQLite {} is too old; 3.51.3 is needed", rusqlite::version())));
     }
     let mut conn = Connection::open(path).map_err(|e| explain(path, e))?;
-    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     let fresh = is_fresh(&conn).map_err(|e| explain(path, e))?;
     if fresh {
         // Both must be set before the first table. Space is given back later without rewriting the file.
@@ -107,7 +111,7 @@ pub fn open_writer(path: &Path, durability: Durability, now_unix_micros: i64) ->
 pub fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
-    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     set_pragmas(&conn)?;
     conn.execute_batch("pragma query_only = on; pragma cache_size = -16384;")?;
     Ok(conn)
@@ -115,6 +119,9 @@ pub fn open_reader(path: &Path) -> Result<Connection> {
 
 fn set_pragmas(conn: &Connection) -> Result<()> {
     conn.set_prepared_statement_cache_capacity(128);
+    // With STAT4 compiled in, SQLite would otherwise plan many prepared statements anew at every execution, to fit the
+    // values bound: look-ups by event_id cost 8.9 us instead of 2.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.execute_batch(
         "pragma foreign_keys = on; pragma trusted_schema = off; pragma cell_size_check = on; pragma temp_store = memory;",
     )?;

@@ -35,7 +35,7 @@ create table usage_user (
   registered_at integer,                 -- the value last registered; null if never registered or cleared
   cleared_at integer,                    -- when a command cleared registered_at
   first_event_at integer,                -- earliest event
-  last_day integer,                      -- day of the latest event
+  last_day integer,                      -- day of the latest event; if not deactivated, the end of that day's month
   deactivated_at integer,
   -- 1 if the user was active or registered on a day after being deactivated: such users are looked at one by one,
   -- all others are in usage_count as having left.

@@ -21,6 +21,13 @@ const IDLE_MAX: usize = 16;
 #[derive(Default)]
 pub struct ReaderPool(Mutex<Vec<Connection>>);
 
+impl ReaderPool {
+    /// The writer must be the last to close, so that no WAL is left behind.
+    pub fn close(&self) {
+        self.0.lock().clear();
+    }
+}
+
 /// A consistent state of everything, for as long as it lives. Keep it short: a long one holds the WAL back.
 pub struct Snapshot<'s> {
     store: &'s Inner,
@@ -100,9 +107,17 @@ impl<'s> Snapshot<'s> {
 
     /// Recomputes every rollup and count from the base facts. One line for each thing that differs; none is well.
     pub fn check(&self) -> Result<Vec<String>> {
-        let mut differs = figures::check(&self.usage())?;
+        let mut differs = self.damaged_pages()?;
+        differs.extend(figures::check(&self.usage())?);
         differs.extend(log::check(&self.log())?);
         Ok(differs)
+    }
+
+    /// What SQLite itself finds wrong with the file.
+    fn damaged_pages(&self) -> Result<Vec<String>> {
+        let mut check = self.conn().prepare("pragma integrity_check")?;
+        let lines = check.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(lines.into_iter().filter(|line| line != "ok").map(|line| format!("SQLite: {line}")).collect())
     }
 
     pub(super) fn conn(&self) -> &Connection {

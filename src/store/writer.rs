@@ -78,6 +78,10 @@ const GROUP_ITEMS_MAX: usize = 4_000;
 const CHECKPOINT_PAGES: i64 = 1_000;
 /// A WAL file at least this long is cut back when the writer is idle.
 const TRUNCATE_PAGES: i64 = 4_000;
+/// A WAL that grows so long has readers in it without a pause: new ones are turned to the database file.
+const RESTART_PAGES: i64 = 16_000;
+/// How long a checkpoint may wait for readers before it gives up until the next time.
+const READERS_WAIT: Duration = Duration::from_millis(50);
 /// Free pages above which space is given back to the file system while idle, and how many at a time.
 const FREE_PAGES_MAX: i64 = 4_096;
 const VACUUM_PAGES: i64 = 1_024;
@@ -248,9 +252,9 @@ impl Writer {
             let outcome = self.transact(|_| Ok(()));
             return if self.settle(&outcome)? { outcome } else { self.checkpoint_if_due() };
         }
-        let wal_pages = wal_pages(&self.conn)?;
-        self.stats.set_wal_pages(wal_pages);
-        if self.scrub || wal_pages >= TRUNCATE_PAGES {
+        let wal = wal_pages(&self.conn)?;
+        self.stats.set_wal_pages(wal.waiting);
+        if self.scrub || wal.all >= TRUNCATE_PAGES {
             // A reader in the way makes it busy; the next round tries again.
             let busy = checkpoint(&self.conn, "truncate")?;
             self.scrub &= busy;
@@ -265,14 +269,15 @@ impl Writer {
     }
 
     fn checkpoint_if_due(&mut self) -> Result<()> {
-        let pages = wal_pages(&self.conn)?;
-        self.stats.set_wal_pages(pages);
-        if pages >= CHECKPOINT_PAGES {
-            checkpoint(&self.conn, "passive")?;
-        }
-        // An erasure must leave the WAL even when the writer never rests.
-        if self.scrub && !checkpoint(&self.conn, "restart")? {
+        let wal = wal_pages(&self.conn)?;
+        self.stats.set_wal_pages(wal.waiting);
+        if self.scrub {
+            // An erasure must leave the WAL even when the writer never rests.
             self.scrub = checkpoint(&self.conn, "truncate")?;
+        } else if wal.all >= RESTART_PAGES {
+            checkpoint(&self.conn, "restart")?;
+        } else if wal.waiting >= CHECKPOINT_PAGES {
+            checkpoint(&self.conn, "passive")?;
         }
         Ok(())
     }
@@ -340,14 +345,24 @@ fn read_commit_seq(conn: &Connection) -> Result<i64> {
     Ok(conn.query_row("select commit_seq from database", [], |row| row.get(0))?)
 }
 
-/// Pages in the WAL that are not in the database file yet; asks without doing anything.
-fn wal_pages(conn: &Connection) -> Result<i64> {
+/// Pages in the WAL, and those of them that are not in the database file yet.
+struct WalPages {
+    all: i64,
+    waiting: i64,
+}
+
+/// Asks without doing anything.
+fn wal_pages(conn: &Connection) -> Result<WalPages> {
     let mut statement = conn.prepare_cached("pragma wal_checkpoint(noop)")?;
-    Ok(statement.query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))?)
+    let (all, done): (i64, i64) = statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?;
+    Ok(WalPages { all, waiting: all - done })
 }
 
 /// `mode`: passive, restart or truncate. Says whether somebody stood in the way.
 fn checkpoint(conn: &Connection, mode: &str) -> Result<bool> {
+    conn.busy_timeout(READERS_WAIT)?;
     let mut statement = conn.prepare_cached(&format!("pragma wal_checkpoint({mode})"))?;
-    Ok(statement.query_row([], |row| row.get::<_, i64>(0))? != 0)
+    let busy = statement.query_row([], |row| row.get::<_, i64>(0))? != 0;
+    conn.busy_timeout(super::open::BUSY_TIMEOUT)?;
+    Ok(busy)
 }

@@ -63,8 +63,10 @@ use crate::model::{History, Id, Registration, Rejected, Timestamp, UsageEvent};
 pub struct UsageWriter {
     facts: Facts,
     rollups: Rollups,
-    /// What the transaction under way has changed so far.
+    /// What the transaction under way has changed since the rollups were last told.
     delta: Delta,
+    /// Whether the transaction under way can change an answer.
+    is_changed: bool,
 }
 
 impl UsageWriter {
@@ -73,6 +75,7 @@ impl UsageWriter {
             facts: Facts::load(conn, key, bounds)?,
             rollups: Rollups::load(conn)?,
             delta: Delta::default(),
+            is_changed: false,
         })
     }
 
@@ -95,12 +98,16 @@ impl UsageWriter {
         self.apply(conn)?;
         let overlay = self.rollups.overlay();
         let days = |ord| overlay.active_days(conn, ord);
-        self.facts.erase(conn, user_id, history, &days, &mut self.delta)
+        let erased = self.facts.erase(conn, user_id, history, &days, &mut self.delta)?;
+        // Without its history too: groups by user no longer show the id.
+        self.is_changed |= erased;
+        Ok(erased)
     }
 
     /// Ends the transaction's work: rollups are true to the base facts again. Returns whether any answer can change.
     pub fn finish(&mut self, conn: &Connection) -> Result<bool> {
-        self.apply(conn)
+        self.apply(conn)?;
+        Ok(std::mem::take(&mut self.is_changed))
     }
 
     pub fn overlay(&self) -> Arc<Overlay> {
@@ -112,11 +119,10 @@ impl UsageWriter {
         self.rollups.is_folding()
     }
 
-    fn apply(&mut self, conn: &Connection) -> Result<bool> {
+    fn apply(&mut self, conn: &Connection) -> Result<()> {
         let mut delta = std::mem::take(&mut self.delta);
         delta.net();
-        let changes = !delta.is_empty();
-        self.rollups.apply(conn, delta, self.facts.ord_end())?;
-        Ok(changes)
+        self.is_changed |= !delta.is_empty();
+        self.rollups.apply(conn, delta, self.facts.ord_end())
     }
 }
