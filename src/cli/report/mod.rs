@@ -85,7 +85,10 @@ async fn ask(admin: &Admin, range: DateRange, arguments: &Report) -> Result<Answ
             return Ok(whole);
         }
     }
-    Err(Error::new(Kind::Busy { retry_after_s: 1 }, "the figures change faster than all groups can be read; use --limit"))
+    Err(Error::new(
+        Kind::Busy { retry_after_s: 1 },
+        "the figures change faster than all groups can be read; use --limit",
+    ))
 }
 
 /// None if the figures changed between two pages: parts of different answers make no whole.
