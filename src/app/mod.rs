@@ -1,3 +1,17 @@
-//! (in the making)
+//! Settings, wiring, start and stop.
 
+mod admin;
+mod console;
+mod demo;
+mod private_dir;
+mod server;
 pub mod settings;
+mod signals;
+mod socket;
+
+pub use admin::{Access, Admin, AdminResponse};
+pub use console::say;
+pub use demo::load as load_sample;
+pub use private_dir::PrivateDir;
+pub use server::{Running, start};
+pub use signals::Signals;

@@ -1,0 +1,126 @@
+//! Administration of a database, whether a server holds it or not.
+
+use std::fs;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::settings::Settings;
+use super::socket;
+use crate::auth::{Auth, Keys};
+use crate::clock::Clock;
+use crate::error::{Error, Kind, Result};
+use crate::http::{Local, Service};
+use crate::store::Store;
+
+/// Whether a command may make the database if it does not exist.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    Existing,
+    MayCreate,
+}
+
+/// The way into a database: under its lock, in this process, where that is free; else through the socket of the server
+/// that holds it. Either way requests are answered by the same code, and a running server obeys at once.
+pub struct Admin {
+    local: Local,
+    store: Option<Store>,
+}
+
+/// A good answer.
+pub struct AdminResponse {
+    pub body: Bytes,
+    /// Changes whenever the answer may; None where the API gives none.
+    pub etag: Option<String>,
+}
+
+/// A server that starts or stops holds the lock for a moment without a socket: so long we try again.
+const TRIES: u32 = 20;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+impl Admin {
+    /// Errors with a message for the operator: `NotFound` if there is no database where one must be, `Conflict` if
+    /// something without a socket holds it.
+    pub async fn open(settings: &Settings, access: Access, clock: Clock) -> Result<Admin> {
+        let path = &settings.store.path;
+        if access == Access::Existing && !fs::exists(path).unwrap_or(true) {
+            return Err(Error::new(
+                Kind::NotFound,
+                format!("no database at {}; start `analytics serve`, or name it with --database", path.display()),
+            ));
+        }
+        for _ in 1..TRIES {
+            match Admin::try_open(settings, clock.clone()).await {
+                Err(error) if error.kind == Kind::Conflict => tokio::time::sleep(TRY_AGAIN_AFTER).await,
+                opened => return opened,
+            }
+        }
+        Admin::try_open(settings, clock).await
+    }
+
+    async fn try_open(settings: &Settings, clock: Clock) -> Result<Admin> {
+        let held = match Store::open(&settings.store, clock.clone()) {
+            Ok(store) => return Ok(Admin::in_process(store, settings, clock)),
+            Err(error) if error.kind == Kind::Conflict => error,
+            Err(error) => return Err(error),
+        };
+        let path = socket::path_of(&settings.store.path);
+        match tokio::net::UnixStream::connect(&path).await {
+            Ok(_) => Ok(Admin { local: Local::socket(path), store: None }),
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Err(Error::new(
+                Kind::Forbidden,
+                format!("{} belongs to another user; run this as the user who runs the server", path.display()),
+            )),
+            Err(_) => Err(Error::new(
+                Kind::Conflict,
+                format!("{held}. It does not listen on {}, so it is no server that could be asked", path.display()),
+            )),
+        }
+    }
+
+    fn in_process(store: Store, settings: &Settings, clock: Clock) -> Admin {
+        let auth = Auth::new(Keys::new(store.clone(), clock.clone()));
+        let service = Service::new(store.clone(), auth, clock, settings.http.clone());
+        Admin { local: Local::InProcess(service), store: Some(store) }
+    }
+
+    /// The open database, if it is held by this process.
+    pub fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
+    }
+
+    /// Asks, and returns a good answer. Errors with what the server said, as a kind of its own only where
+    /// callers tell them apart: `NotFound`, `TooLarge`, `Busy`; all else is `Invalid`.
+    pub async fn send(&self, method: &str, path_and_query: &str, body: impl Into<Bytes>) -> Result<AdminResponse> {
+        let answer = self.local.send(method, path_and_query, None, body.into()).await?;
+        if (200..300).contains(&answer.status) {
+            let etag = answer.header("etag").map(str::to_string);
+            return Ok(AdminResponse { body: answer.body, etag });
+        }
+        let kind = match answer.status {
+            404 => Kind::NotFound,
+            413 => Kind::TooLarge,
+            503 => Kind::Busy { retry_after_s: 1 },
+            _ => Kind::Invalid,
+        };
+        Err(Error::new(kind, message_of(answer.status, &answer.body)))
+    }
+
+    /// Closes the database tidily, if this process holds it.
+    pub async fn close(self) {
+        if let Some(store) = self.store {
+            let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        }
+    }
+}
+
+fn message_of(status: u16, body: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        message: String,
+    }
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(refusal) => refusal.message,
+        Err(_) => format!("the server answered {status} without a word"),
+    }
+}

@@ -1,0 +1,327 @@
+//! What may be typed, and its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::duration;
+use super::import::Kind;
+use super::report::{GroupName, IntervalName, NamedRange};
+use crate::model::{Day, Id, Scope, Timestamp};
+
+const EXAMPLES: &str = "\
+Examples:
+  analytics serve --demo                                    try it on sample data
+  analytics serve --database /var/lib/analytics/usage.db    run it
+  analytics key create --owner grafana --scope read:analytics
+  analytics import usage events.ndjson.gz
+  analytics report --range last-month --group-by team
+
+Exit codes: 0 done, 1 failed, 2 not understood. `analytics help COMMAND` tells more about each.";
+
+/// A reporting and analytics server in one binary and one SQLite file.
+#[derive(Parser, Debug)]
+#[command(name = "analytics", version, after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Taken by every command.
+#[derive(Args, Debug, Default)]
+pub struct Global {
+    /// The database file [default: analytics.db, or database.path of the settings]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub database: Option<String>,
+    /// The settings file [default: $ANALYTICS_CONFIG, or analytics.toml here if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run the server
+    Serve(Serve),
+    /// Take in files of usage events, system events or users
+    Import(Import),
+    /// Show a usage summary
+    Report(Report),
+    /// Make, list and revoke API keys
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Recompute every rollup and count from the base facts, and say what differs
+    Check(Check),
+    /// Show the settings in effect, and where each comes from
+    Config(Config),
+    /// Print the API's description (OpenAPI 3.1, JSON)
+    Openapi,
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  analytics serve
+  analytics serve --listen 0.0.0.0:8080 --database /var/lib/analytics/usage.db
+  analytics serve --demo          sample data, a token, and curl lines to paste
+  analytics serve --ephemeral     for test suites: one JSON line on standard output when ready,
+                                  {\"url\":..,\"token\":..,\"api_key\":..}; everything is gone at exit
+
+SIGTERM or Ctrl-C stops it once requests under way have ended; a second one stops it at once.";
+
+#[derive(Args, Debug)]
+#[command(after_help = SERVE_EXAMPLES)]
+pub struct Serve {
+    /// Where to listen; port 0 takes any free port [default: 127.0.0.1:8080, or server.listen of the settings]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Serve sample data from a temporary database that is removed at exit
+    #[arg(long, conflicts_with = "ephemeral")]
+    pub demo: bool,
+    /// Serve an empty temporary database on any free port; it is removed at exit
+    #[arg(long)]
+    pub ephemeral: bool,
+}
+
+const IMPORT_EXAMPLES: &str = "\
+Files are NDJSON (one JSON object a line), a JSON array, or CSV whose first line names the fields; plain or gzip.
+Fields are those of the API:
+  usage    user_id, timestamp, team_id, service, session_id, event_id
+  events   timestamp, severity, message, service, event_id, attributes
+  users    user_id, team_id, registered_at, deactivated_at
+
+Examples:
+  analytics import usage usage-2025-01.ndjson.gz usage-2025-02.ndjson.gz
+  analytics import events --strict system.csv
+  zcat *.gz | analytics import users -
+
+It may run while the server does. Usage events, and system events with an event_id, may be imported twice: the second
+time changes nothing. Exit code 1 if anything was rejected.";
+
+#[derive(Args, Debug)]
+#[command(after_help = IMPORT_EXAMPLES)]
+pub struct Import {
+    /// What the files hold
+    pub kind: Kind,
+    /// The files; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<String>,
+    /// Stop at the first item that cannot be taken
+    #[arg(long)]
+    pub strict: bool,
+    /// Print the outcome as JSON on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  analytics report --range last-month
+  analytics report --start 2025-01-01 --end 2025-01-31 --interval week
+  analytics report --range last-30-days --group-by team --limit 10
+  analytics report --range last-month --compare --json
+  0 6 1 * *  analytics report --range last-month --group-by team --csv > last-month.csv    (a line for cron)
+
+Days are UTC days.";
+
+#[derive(Args, Debug)]
+#[command(after_help = REPORT_EXAMPLES)]
+pub struct Report {
+    /// First day
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = Day::parse, requires = "end")]
+    pub start: Option<Day>,
+    /// Last day, inclusive
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = Day::parse, requires = "start")]
+    pub end: Option<Day>,
+    /// The days, told by their relation to today [default: last-30-days]
+    #[arg(long, value_name = "RANGE", conflicts_with_all = ["start", "end"])]
+    pub range: Option<NamedRange>,
+    /// Only this user
+    #[arg(long, value_name = "USER_ID", value_parser = id)]
+    pub user: Option<Id>,
+    /// Only this team
+    #[arg(long, value_name = "TEAM_ID", value_parser = id)]
+    pub team: Option<Id>,
+    /// Only this service
+    #[arg(long, value_name = "SERVICE", value_parser = id)]
+    pub service: Option<Id>,
+    /// Also show the figures of each day, week or month
+    #[arg(long)]
+    pub interval: Option<IntervalName>,
+    /// Also show the figures of each team, service or user
+    #[arg(long)]
+    pub group_by: Option<GroupName>,
+    /// Show at most so many groups, the most active ones
+    #[arg(long, value_name = "N", requires = "group_by", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Also show the period of equal length just before
+    #[arg(long)]
+    pub compare: bool,
+    /// Print JSON, as the API answers
+    #[arg(long)]
+    pub json: bool,
+    /// Print CSV
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+const KEY_EXAMPLES: &str = "\
+Scopes: read:analytics (reports and logs), read:metrics (/metrics), write:events (send events and register users),
+admin (erase users). None includes another.
+
+Examples:
+  analytics key create --owner grafana --scope read:analytics --expires-in 90d
+  KEY=$(analytics key create --owner backend --scope write:events)
+  analytics key list
+  analytics key revoke 4fJ2kLm9QxYz
+
+These work while the server runs, which obeys at once, and while it does not.";
+
+#[derive(Subcommand, Debug)]
+#[command(after_help = KEY_EXAMPLES)]
+pub enum KeyCommand {
+    /// Make an API key; it is shown once, on standard output
+    #[command(after_help = KEY_EXAMPLES)]
+    Create(KeyCreate),
+    /// List the API keys, revoked ones too
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke API keys at once
+    Revoke {
+        /// The keys' ids, as `key list` shows them
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct KeyCreate {
+    /// Who will use it: a person, a service, a dashboard
+    #[arg(long, value_name = "NAME")]
+    pub owner: String,
+    /// What it may do; may be given several times
+    #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = scope)]
+    pub scopes: Vec<Scope>,
+    /// It stops working after so long, such as 12h, 90d or 52w [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "expires_at")]
+    pub expires_in: Option<duration::Seconds>,
+    /// It stops working at this instant, such as 2026-01-01T00:00:00Z
+    #[arg(long, value_name = "RFC 3339 TIME", value_parser = Timestamp::parse)]
+    pub expires_at: Option<Timestamp>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+const CHECK_HELP: &str = "\
+It reads the whole database and changes nothing; a running server goes on meanwhile. Exit code 1 if anything differs.";
+
+#[derive(Args, Debug)]
+#[command(after_help = CHECK_HELP)]
+pub struct Check {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+const CONFIG_HELP: &str = "\
+A setting comes from a flag, else from the environment, else from the settings file, else it has its default. The
+environment's name for server.listen is ANALYTICS_SERVER_LISTEN.
+
+Example:
+  analytics config > new.toml     a settings file with everything as it is now";
+
+#[derive(Args, Debug)]
+#[command(after_help = CONFIG_HELP)]
+pub struct Config {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  analytics completions bash > ~/.local/share/bash-completion/completions/analytics
+  analytics completions zsh  > ~/.zfunc/_analytics
+  analytics completions fish > ~/.config/fish/completions/analytics.fish";
+
+#[derive(Args, Debug)]
+#[command(after_help = COMPLETIONS_EXAMPLES)]
+pub struct Completions {
+    /// The shell
+    pub shell: Shell,
+}
+
+fn id(text: &str) -> Result<Id, &'static str> {
+    Id::new(text)
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).ok_or_else(|| {
+        let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+        format!("a scope is one of {}", known.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_behind_the_command() {
+        for line in ["analytics --database a.db check", "analytics check --database a.db"] {
+            assert_eq!(parse(line).unwrap().global.database.as_deref(), Some("a.db"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let lines = [
+            "analytics serve --demo --ephemeral",
+            "analytics report --start 2025-01-01",
+            "analytics report --start 2025-02-29 --end 2025-03-01",
+            "analytics report --range last-month --start 2025-01-01 --end 2025-01-31",
+            "analytics report --range next-month",
+            "analytics report --limit 3",
+            "analytics report --group-by team --limit 0",
+            "analytics report --json --csv",
+            "analytics import usage",
+            "analytics import sessions a.ndjson",
+            "analytics key create --owner a",
+            "analytics key create --owner a --scope everything",
+            "analytics key create --owner a --scope admin --expires-in 3",
+            "analytics key create --owner a --scope admin --expires-in 3d --expires-at 2030-01-01T00:00:00Z",
+            "analytics key revoke",
+            "analytics completions tcsh",
+        ];
+        for line in lines {
+            let refused = parse(line).expect_err(line);
+            assert_eq!(refused.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_scope_is_answered_with_the_known_ones() {
+        let refused = parse("analytics key create --owner a --scope read").unwrap_err().to_string();
+        assert!(refused.contains("read:analytics, read:metrics, write:events, admin"), "{refused}");
+    }
+}

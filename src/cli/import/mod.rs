@@ -1,0 +1,220 @@
+//! `import`: takes files in, straight into the store or through a running server.
+//!
+//! A thread decodes while what it decoded before is being written. Batches are taken in the order of the files:
+//! registrations follow arrival order.
+
+mod progress;
+mod target;
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::atomic::Ordering;
+
+use clap::ValueEnum;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use self::progress::Progress;
+use self::target::{Importable, Target};
+use super::arguments::{self, Global};
+use super::output::{Failure, Outcome, print_json};
+use crate::app::settings::Settings;
+use crate::app::{Access, Admin, say};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::ingest::{self, Batch, Bounds};
+use crate::model::{Registration, Rejected, SystemEvent, Timestamp, UsageEvent};
+
+/// What a file holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Kind {
+    /// Usage events
+    Usage,
+    /// System events, for the log
+    Events,
+    /// Registrations of users
+    Users,
+}
+
+/// Batches that wait, decoded, while another is written: one would do, a second evens things out.
+const BATCHES_AHEAD: usize = 2;
+
+#[derive(Debug, Default, Serialize)]
+struct Totals {
+    accepted: u64,
+    rejected: u64,
+    seconds: f64,
+}
+
+/// How to go about it.
+struct Job<'a> {
+    target: Target<'a>,
+    bounds: Bounds,
+    clock: Clock,
+    strict: bool,
+    progress: Progress,
+}
+
+pub fn run(global: Global, arguments: &arguments::Import) -> Outcome {
+    let settings = super::settings(global, vec![])?;
+    let bytes = total_bytes(&arguments.files)?;
+    super::block_on(async {
+        let clock = Clock::system();
+        let admin = Admin::open(&settings, Access::MayCreate, clock.clone()).await?;
+        let outcome = import(&admin, &settings, clock, bytes, arguments).await;
+        admin.close().await;
+        outcome
+    })
+}
+
+/// Bytes of all files together, None where standard input or a pipe is among them. Errors if one cannot be read: better
+/// now than after an hour.
+fn total_bytes(files: &[String]) -> Result<Option<u64>> {
+    let mut total = Some(0);
+    for file in files.iter().filter(|file| *file != "-") {
+        let metadata = File::open(file).and_then(|file| file.metadata()).map_err(|e| cannot_open(file, &e))?;
+        if metadata.is_dir() {
+            return Err(Error::invalid(format!("{file} is a directory; name the files in it: {file}/*")));
+        }
+        total = total.filter(|_| metadata.is_file()).map(|total: u64| total + metadata.len());
+    }
+    Ok(total.filter(|_| !files.iter().any(|file| file == "-")))
+}
+
+async fn import(
+    admin: &Admin,
+    settings: &Settings,
+    clock: Clock,
+    bytes: Option<u64>,
+    arguments: &arguments::Import,
+) -> Outcome {
+    let started = clock.monotonic();
+    let progress = Progress::start(bytes, clock.clone());
+    let bounds = settings.http.bounds;
+    let job = Job { target: Target::of(admin), bounds, clock: clock.clone(), strict: arguments.strict, progress };
+    let mut totals = Totals::default();
+    let done = match arguments.kind {
+        Kind::Usage => job.take_files::<UsageEvent>(&arguments.files, &mut totals).await,
+        Kind::Events => job.take_files::<SystemEvent>(&arguments.files, &mut totals).await,
+        Kind::Users => job.take_files::<Registration>(&arguments.files, &mut totals).await,
+    };
+    job.progress.finish();
+    totals.seconds = (clock.monotonic() - started).as_secs_f64();
+    say(&totals.summary());
+    if arguments.json {
+        print_json(&totals)?;
+    }
+    match done? {
+        Ending::Whole if totals.rejected == 0 => Ok(()),
+        _ => Err(Failure::Told),
+    }
+}
+
+impl Totals {
+    fn summary(&self) -> String {
+        let Totals { accepted, rejected, seconds } = self;
+        let rate = *accepted as f64 / seconds.max(0.001);
+        format!("{accepted} accepted, {rejected} rejected, in {seconds:.1} s ({rate:.0} a second)")
+    }
+}
+
+/// How far an import came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Whole,
+    /// Something could not be read, and that has been said.
+    Partly,
+}
+
+impl Job<'_> {
+    async fn take_files<T: Importable>(&self, files: &[String], totals: &mut Totals) -> Result<Ending> {
+        let mut ending = Ending::Whole;
+        for file in files {
+            if self.take_file::<T>(file, totals).await? == Ending::Partly {
+                ending = Ending::Partly;
+                if self.strict {
+                    self.progress.say("stopped there (--strict); what stands in the lines before it is taken in");
+                    break;
+                }
+            }
+        }
+        Ok(ending)
+    }
+
+    /// Errors only if nothing more can be taken in, from whatever file.
+    async fn take_file<T: Importable>(&self, file: &str, totals: &mut Totals) -> Result<Ending> {
+        let name = if file == "-" { "standard input" } else { file };
+        let now = Timestamp::from_unix_micros(self.clock.unix_micros())
+            .ok_or_else(|| Error::internal("this machine's clock stands outside the calendar"))?;
+        let source = open(file).and_then(|input| ingest::Import::<T>::open(input, now, &self.bounds));
+        let source = match source {
+            Ok(source) => source,
+            Err(error) => return Ok(self.cannot_go_on(name, &error)),
+        };
+        let bytes_read = source.bytes_read();
+        let mut batches = decode(source);
+        while let Some(batch) = batches.recv().await {
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => return Ok(self.cannot_go_on(name, &error)),
+            };
+            let rejected = self.take_batch(batch, totals).await?;
+            for Rejected { index: line, message } in &rejected {
+                self.progress.say(&format!("{name}:{line}: {message}"));
+            }
+            self.progress.set(bytes_read.load(Ordering::Relaxed), totals.accepted);
+            if self.strict && !rejected.is_empty() {
+                return Ok(Ending::Partly);
+            }
+        }
+        self.progress.end_file(bytes_read.load(Ordering::Relaxed));
+        Ok(Ending::Whole)
+    }
+
+    fn cannot_go_on(&self, name: &str, error: &Error) -> Ending {
+        self.progress.say(&format!("{name}: {error}"));
+        Ending::Partly
+    }
+
+    /// Returns what was rejected, by line.
+    async fn take_batch<T: Importable>(&self, batch: Batch<T>, totals: &mut Totals) -> Result<Vec<Rejected>> {
+        let Batch { mut items, origins: lines, mut rejected } = batch;
+        if let (true, Some(first)) = (self.strict, rejected.first()) {
+            // Only what stands in the lines before it is taken.
+            items.truncate(lines.partition_point(|line| *line < first.index));
+            rejected.truncate(1);
+        }
+        let count = items.len();
+        let refused = self.target.take(items).await?;
+        totals.accepted += (count - refused.len()) as u64;
+        rejected.extend(refused.into_iter().map(|item| Rejected { index: lines[item.index], ..item }));
+        rejected.sort_by_key(|item| item.index);
+        totals.rejected += rejected.len() as u64;
+        Ok(rejected)
+    }
+}
+
+/// Decodes on a thread of its own, which ends when nobody takes its batches any more.
+fn decode<T: Importable>(mut source: ingest::Import<T>) -> mpsc::Receiver<Result<Batch<T>>> {
+    let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        while let Some(batch) = source.next_batch(T::BATCH_ITEMS).transpose() {
+            let ended = batch.is_err();
+            if sender.blocking_send(batch).is_err() || ended {
+                return;
+            }
+        }
+    });
+    batches
+}
+
+fn open(file: &str) -> Result<Box<dyn Read + Send>> {
+    match file {
+        "-" => Ok(Box::new(std::io::stdin())),
+        _ => Ok(Box::new(File::open(file).map_err(|e| cannot_open(file, &e))?)),
+    }
+}
+
+fn cannot_open(file: &str, error: &std::io::Error) -> Error {
+    Error::invalid(format!("cannot read {file}: {error}"))
+}

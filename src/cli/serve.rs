@@ -1,0 +1,139 @@
+//! `serve`: runs the server until it is asked to stop.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::arguments::{Global, Serve};
+use super::output::{Failure, Outcome, print_json};
+use crate::app::settings::Settings;
+use crate::app::{PrivateDir, Running, Signals, load_sample, say, start};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::model::Scopes;
+use crate::store::Durability;
+
+/// What a test suite reads from standard output.
+#[derive(Serialize)]
+struct Ready {
+    url: String,
+    token: String,
+    api_key: String,
+}
+
+pub fn run(global: Global, arguments: &Serve) -> Outcome {
+    let throw_away = arguments.demo || arguments.ephemeral;
+    if throw_away && global.database.is_some() {
+        let message = "--demo and --ephemeral make a temporary database of their own; leave --database out";
+        return Err(Failure::Usage(message.into()));
+    }
+    let mut flags: Vec<_> = arguments.listen.clone().map(|address| ("server.listen", address)).into_iter().collect();
+    if arguments.ephemeral && flags.is_empty() {
+        flags.push(("server.listen", "127.0.0.1:0".into()));
+    }
+    let mut settings = super::settings(global, flags)?;
+    // Outlives everything that has files in it: removed when this function returns, whatever has happened.
+    let private_dir = throw_away.then(PrivateDir::create).transpose()?;
+    if let Some(dir) = &private_dir {
+        settings.store.path = dir.path().join("analytics.db");
+        settings.store.durability = Durability::None;
+    }
+    super::block_on(serve(settings, arguments))
+}
+
+async fn serve(settings: Settings, arguments: &Serve) -> Outcome {
+    let throw_away = arguments.demo || arguments.ephemeral;
+    let mut signals =
+        Signals::listen(throw_away).map_err(|e| Error::internal(format!("cannot listen for signals: {e}")))?;
+    let database = settings.store.path.clone();
+    let running = start(settings, Clock::system()).await?;
+    if arguments.demo {
+        load_sample(running.store()).await?;
+    }
+    if throw_away {
+        greet_with_keys(&running, arguments.demo)?;
+    } else {
+        greet(&running, &database)?;
+    }
+    tokio::select! {
+        () = signals.next() => {}
+        reason = running.failure() => {
+            let message = format!("the database can no longer be written to: {reason}");
+            return Err(Failure::Failed(Error::internal(message)));
+        }
+    }
+    say("stopping once requests under way have ended; a second signal stops at once");
+    tokio::select! {
+        () = running.stop() => Ok(()),
+        () = signals.next() => Err(Failure::Told),
+    }
+}
+
+fn greet(running: &Running, database: &Path) -> Outcome {
+    say(&format!("listening on http://{}, database {}", running.address, database.display()));
+    let usable = running.keys.list()?.iter().any(|key| key.revoked_at.is_none());
+    if !usable {
+        say(&format!(
+            "There is no API key yet. Make one:\n  analytics key create --owner me --scope read:analytics \
+             --scope write:events --database {}",
+            shell_quoted(&database.to_string_lossy())
+        ));
+    }
+    Ok(())
+}
+
+fn greet_with_keys(running: &Running, demo: bool) -> Outcome {
+    let key = |owner| running.keys.create_for_session(owner, Scopes::ALL);
+    let ready = Ready { url: running.url.clone(), token: key("token")?, api_key: key("api_key")? };
+    say(&format!("listening on http://{}, everything is gone at exit", running.address));
+    if demo {
+        say(&lines_to_paste(&ready));
+    }
+    // Whoever does not read it does not need it.
+    match print_json(&ready) {
+        Err(Failure::ReaderGone) => Ok(()),
+        printed => printed,
+    }
+}
+
+fn lines_to_paste(ready: &Ready) -> String {
+    let Ready { url, token, api_key } = ready;
+    format!(
+        "Sample data from November 2024 to May 2025. Try:\n\n  \
+         curl -H 'Authorization: Bearer {token}' '{url}/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31'\n  \
+         curl -H 'Authorization: Bearer {token}' '{url}/reports/usage-summary?start_date=2024-11-01&end_date=2025-05-21&interval=month'\n  \
+         curl -H 'Authorization: Bearer {token}' '{url}/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31&group_by=team'\n  \
+         curl -H 'X-API-Key: {api_key}' '{url}/logs/system-events?limit=3'\n  \
+         curl -H 'X-API-Key: {api_key}' '{url}/logs/system-events?severity=warning&limit=3&page=2'\n  \
+         curl -H 'X-API-Key: {api_key}' -d '{{\"user_id\":\"u-001\",\"service\":\"web\"}}' '{url}/usage/events'\n"
+    )
+}
+
+/// For pasting into a shell: as it is where that is safe, else in single quotes.
+fn shell_quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:,@".contains(&byte);
+    match !text.is_empty() && text.bytes().all(plain) {
+        true => text.to_string(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_database_cannot_be_a_named_one() {
+        let global = Global { database: Some("a.db".into()), config: None };
+        let refused = run(global, &Serve { listen: None, demo: false, ephemeral: true });
+        assert!(matches!(refused, Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn a_path_can_be_pasted_into_a_shell() {
+        let cases = [("/var/lib/a.db", "/var/lib/a.db"), ("my data.db", "'my data.db'"), ("it's", r"'it'\''s'")];
+        for (path, quoted) in cases {
+            assert_eq!(shell_quoted(path), quoted);
+        }
+    }
+}

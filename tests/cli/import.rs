@@ -1,0 +1,116 @@
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::support::Place;
+
+/// Two users in three sessions: u-2's explicit one, and two of u-1.
+const USAGE: &str = "\
+{\"user_id\":\"u-1\",\"timestamp\":\"2025-01-10T10:00:00Z\",\"team_id\":\"design\",\"service\":\"web\"}
+{\"user_id\":\"u-1\",\"timestamp\":\"2025-01-10T10:30:00Z\",\"team_id\":\"design\",\"service\":\"api\"}
+{\"user_id\":\"u-1\",\"timestamp\":\"2025-01-11T10:00:00Z\",\"team_id\":\"sales\"}
+{\"user_id\":\"u-2\",\"timestamp\":\"2025-01-12T10:00:00Z\",\"session_id\":\"s\"}
+";
+const EVENTS_CSV: &str = "\
+timestamp,severity,message,service,attributes
+2025-01-10T10:00:00Z,warning,\"Slow, very slow\",api,\"{\"\"ms\"\":1200}\"
+2025-01-10T10:00:01Z,info,fine,,
+";
+const USERS: &str = r#"[{"user_id":"u-1","registered_at":"2024-12-01T00:00:00Z"},{"user_id":"u-3","registered_at":"2025-01-01T00:00:00Z"}]"#;
+
+fn summary(place: &Place) -> serde_json::Value {
+    place.run(&["report", "--start", "2025-01-01", "--end", "2025-01-31", "--json"]).json()
+}
+
+#[test]
+fn files_of_every_form_are_taken_in_without_a_server() {
+    let place = Place::new();
+    let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    gzip.write_all(USAGE.as_bytes()).unwrap();
+    let usage = place.file("usage.ndjson.gz", gzip.finish().unwrap());
+    let (events, users) = (place.file("events.csv", EVENTS_CSV), place.file("users.json", USERS));
+
+    let imported = place.run(&["import", "usage", "--json", &usage]).json();
+    assert_eq!((&imported["accepted"], &imported["rejected"]), (&json!(4), &json!(0)));
+    place.run(&["import", "users", &users]).ok();
+    place.run(&["import", "events", &events]).ok();
+    assert_eq!(summary(&place), json!({"total_users": 3, "active_users": 2, "total_sessions": 3}));
+
+    let server = place.serve();
+    let key = place.run(&["key", "create", "--owner", "me", "--scope", "read:analytics"]).ok();
+    let (_, log) = server.get("/logs/system-events", key.trim_end());
+    assert_eq!(log["events"][0]["message"], "fine");
+    assert_eq!(log["events"][1]["message"], "Slow, very slow");
+    assert_eq!(log["events"][1]["attributes"], json!({"ms": 1200}));
+}
+
+#[test]
+fn a_running_server_takes_a_file_in_as_well_and_twice_changes_nothing() {
+    let place = Place::new();
+    let _server = place.serve();
+    let users = place.file("users.json", USERS);
+    for _ in 0..2 {
+        let imported = place.run_with_input(&["import", "usage", "--json", "-"], USAGE.as_bytes()).json();
+        assert_eq!((&imported["accepted"], &imported["rejected"]), (&json!(4), &json!(0)));
+        place.run(&["import", "users", &users]).ok();
+        assert_eq!(summary(&place), json!({"total_users": 3, "active_users": 2, "total_sessions": 3}));
+    }
+}
+
+#[test]
+fn bad_lines_are_named_and_the_others_taken() {
+    let place = Place::new();
+    let file = place.file("usage.ndjson", format!("{{\"user\":1}}\n\n{USAGE}not json\n"));
+    let ended = place.run(&["import", "usage", &file]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    assert!(lines[0].starts_with(&format!("{file}:1: ")), "{}", ended.stderr);
+    assert!(lines[1].starts_with(&format!("{file}:7: ")), "{}", ended.stderr);
+    assert!(lines[2].starts_with("4 accepted, 2 rejected"), "{}", ended.stderr);
+    assert_eq!(summary(&place)["total_sessions"], 3);
+}
+
+#[test]
+fn strict_stops_at_the_first_bad_line() {
+    let place = Place::new();
+    let (first, rest) = USAGE.split_once('\n').unwrap();
+    let file = place.file("usage.ndjson", format!("{first}\nnot json\n{rest}"));
+    let ended = place.run(&["import", "usage", "--strict", &file, &file]);
+    assert_eq!(ended.code, 1);
+    assert_eq!(ended.stderr.matches(":2: ").count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 accepted, 1 rejected"), "{}", ended.stderr);
+    assert_eq!(summary(&place)["total_sessions"], 1);
+}
+
+#[test]
+fn a_running_server_names_bad_lines_by_their_place_in_the_file() {
+    let place = Place::new();
+    let _server = place.serve();
+    // The file itself is fine; only the server's own service is refused, and by the line it stands in.
+    let events = "timestamp,severity,message,service\n2025-01-10T10:00:00Z,info,one,api\n2025-01-10T10:00:00Z,info,two,analytics\n";
+    let file = place.file("events.csv", events);
+    let ended = place.run(&["import", "events", &file]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.starts_with(&format!("{file}:3: ")), "{}", ended.stderr);
+}
+
+#[test]
+fn a_file_that_is_not_there_stops_before_anything_is_taken() {
+    let place = Place::new();
+    let file = place.file("usage.ndjson", USAGE);
+    let ended = place.run(&["import", "usage", &file, "missing.ndjson"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.starts_with("error: cannot read missing.ndjson: "), "{}", ended.stderr);
+    assert!(!place.database().exists());
+}
+
+#[test]
+fn a_broken_file_does_not_keep_the_next_one_out() {
+    let place = Place::new();
+    let broken = place.file("broken.json", "[{\"user_id\":\"u-1\"},");
+    let file = place.file("usage.ndjson", USAGE);
+    let ended = place.run(&["import", "usage", &broken, &file]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.starts_with(&broken), "{}", ended.stderr);
+    assert_eq!(summary(&place)["total_sessions"], 3);
+}

@@ -1,0 +1,124 @@
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+
+use crate::support::{Ended, Place, SUMMARY};
+
+#[test]
+fn a_first_start_says_what_to_type_next() {
+    let place = Place::new();
+    let mut server = place.serve();
+    assert!(server.greeting.contains(&format!("database {}", place.database().display())), "{}", server.greeting);
+    assert!(server.next_line().contains("no API key"));
+    let command = server.next_line();
+    let typed: Vec<&str> = command.split_whitespace().skip(1).collect();
+    let key = Ended::of(with(place.command(), &typed), b"").ok();
+    assert_eq!(server.get(SUMMARY, key.trim_end()).0, 200, "{command}");
+
+    let (_, said) = place_again(server, &place).stop("TERM");
+    assert!(!said.contains("key create"), "{said}");
+}
+
+fn with(mut command: std::process::Command, arguments: &[&str]) -> std::process::Command {
+    command.args(arguments);
+    command
+}
+
+/// The same place, with the server started anew.
+fn place_again(server: crate::support::Server, place: &Place) -> crate::support::Server {
+    assert_eq!(server.stop("TERM").0, Some(0));
+    place.serve()
+}
+
+#[test]
+fn a_signal_stops_it_tidily() {
+    let place = Place::new();
+    for signal in ["TERM", "INT"] {
+        let server = place.serve();
+        let socket = place.path().join("analytics.db.sock");
+        assert!(socket.exists());
+        assert_eq!(server.stop(signal).0, Some(0), "{signal}");
+        assert!(!socket.exists());
+        let wal = fs::metadata(place.path().join("analytics.db-wal")).map_or(0, |wal| wal.len());
+        assert_eq!(wal, 0, "a tidy end leaves nothing in the WAL");
+    }
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_requests_under_way() {
+    let place = Place::new();
+    let mut server = place.serve();
+    let key = place.run(&["key", "create", "--owner", "me", "--scope", "write:events"]).ok();
+    let address = server.url.strip_prefix("http://").unwrap().to_string();
+    let mut slow = TcpStream::connect(&address).unwrap();
+    // Promises a body and asks to be told to go on: once it is, the request is under way.
+    let head = format!(
+        "POST /usage/events HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nContent-Length: 10\r\n\
+         Expect: 100-continue\r\n\r\n",
+        key.trim_end()
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    let mut go_on = [0; 12];
+    std::io::Read::read_exact(&mut slow, &mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100");
+
+    server.signal("TERM");
+    while !server.next_line().starts_with("stopping") {}
+    assert_eq!(server.stop("TERM").0, Some(1));
+}
+
+#[test]
+fn a_second_server_on_the_same_file_is_refused() {
+    let place = Place::new();
+    let _server = place.serve();
+    let ended = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+    assert!(
+        ended.stderr.starts_with("error: ") && ended.stderr.contains("in use by another process"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_taken_port_is_answered_with_a_way_out() {
+    let place = Place::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = place.run(&["serve", "--listen", &address]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.contains(&address) && ended.stderr.contains("--listen 127.0.0.1:0"), "{}", ended.stderr);
+    assert!(!place.path().join("analytics.db.sock").exists());
+}
+
+#[test]
+fn a_killed_server_leaves_a_socket_that_stands_in_nobodys_way() {
+    let place = Place::new();
+    drop(place.serve());
+    assert!(place.path().join("analytics.db.sock").exists());
+    place.run(&["key", "list"]).ok();
+    drop(place.serve());
+}
+
+#[test]
+fn a_database_held_by_something_else_is_said_to_be() {
+    let place = Place::new();
+    place.run(&["key", "create", "--owner", "me", "--scope", "admin"]).ok();
+    let lock = OpenOptions::new().write(true).open(place.path().join("analytics.db.lock")).unwrap();
+    lock.lock().unwrap();
+    let ended = place.run(&["key", "list"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.contains("in use by another process"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("does not listen"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_foreign_file_is_left_as_it_is() {
+    let place = Place::new();
+    let content = "no database at all, but long enough to hold a head of its own. ".repeat(20);
+    place.file("analytics.db", &content);
+    let ended = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(place.database()).unwrap(), content);
+}
