@@ -9,13 +9,14 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use hyper::header::{self, HeaderMap};
+use tokio::sync::Semaphore;
 
 use super::service;
 use crate::error::{Error, Kind, Result};
 use crate::ingest;
 
-/// DEFLATE makes at most so many bytes of one.
-const DEFLATE_RATIO_MAX: usize = 1032;
+/// Larger gzip bodies are unpacked so many at once: what one will hold is known only afterwards.
+const UNPACKING_MAX: usize = 4;
 /// A gzip body from so many bytes on is unpacked off the async workers.
 const UNPACK_ELSEWHERE_FROM_BYTES: usize = 16 * 1024;
 /// A full budget empties as soon as the bodies under way are stored.
@@ -41,6 +42,7 @@ pub struct Received {
 /// Bytes that the bodies of all requests may hold at once.
 pub struct Budget {
     left: AtomicUsize,
+    unpacking: Arc<Semaphore>,
 }
 
 /// A part of the budget, given back when dropped.
@@ -68,13 +70,14 @@ where
     if !gzip {
         return Ok(Received { bytes, _share: share });
     }
-    share.grow(bytes.len().saturating_mul(DEFLATE_RATIO_MAX).min(limits.bytes_max))?;
-    Ok(Received { bytes: unpack(bytes, limits.bytes_max).await?, _share: share })
+    let unpacked = unpack(bytes, limits).await?;
+    share.grow(unpacked.len())?;
+    Ok(Received { bytes: unpacked, _share: share })
 }
 
 impl Budget {
     pub fn new(bytes: usize) -> Arc<Budget> {
-        Arc::new(Budget { left: AtomicUsize::new(bytes) })
+        Arc::new(Budget { left: AtomicUsize::new(bytes), unpacking: Arc::new(Semaphore::new(UNPACKING_MAX)) })
     }
 }
 
@@ -151,11 +154,19 @@ where
     Ok(first.unwrap_or_else(|| collected.into()))
 }
 
-async fn unpack(bytes: Bytes, bytes_max: usize) -> Result<Bytes> {
+async fn unpack(bytes: Bytes, limits: &Limits) -> Result<Bytes> {
+    let bytes_max = limits.bytes_max;
     if bytes.len() < UNPACK_ELSEWHERE_FROM_BYTES {
         return ingest::gunzip(&bytes, bytes_max).map(Bytes::from);
     }
-    service::blocking(move || ingest::gunzip(&bytes, bytes_max).map(Bytes::from)).await
+    let permit = Arc::clone(&limits.budget.unpacking).acquire_owned().await;
+    let permit = permit.map_err(|_| Error::internal("the permits for unpacking are closed"))?;
+    service::blocking(move || {
+        let unpacked = ingest::gunzip(&bytes, bytes_max).map(Bytes::from);
+        drop(permit);
+        unpacked
+    })
+    .await
 }
 
 fn too_large(bytes_max: usize) -> Error {

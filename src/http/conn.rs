@@ -10,7 +10,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioTimer;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,7 +21,6 @@ use tokio::task::JoinSet;
 use super::guard::{HEADERS_MAX, Violation};
 use super::guarded::{Guarded, REFUSED};
 use super::peers::Peers;
-use super::respond;
 use super::service::{Peer, Service};
 
 /// hyper's bound on what it buffers of one connection.
@@ -48,7 +47,7 @@ pub async fn serve_tcp(listener: TcpListener, service: Arc<Service>, shutdown: i
             continue;
         };
         let Some(place) = peers.enter(address.ip()) else {
-            turn_away(&stream);
+            turn_away(&stream, &service);
             continue;
         };
         set_options(&stream, &service);
@@ -174,15 +173,8 @@ fn set_options(stream: &TcpStream, service: &Service) {
 }
 
 /// Answers without reading or waiting: whoever holds too many connections gets no more of our time.
-fn turn_away(stream: &TcpStream) {
-    const MESSAGE: &str = "too many connections from this address; close some, or keep one open and use it again";
-    let body = respond::error_body(StatusCode::SERVICE_UNAVAILABLE, MESSAGE);
-    let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-         Retry-After: 1\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    let _ = stream.try_write(&[head.as_bytes(), &body].concat());
+fn turn_away(stream: &TcpStream, service: &Service) {
+    let _ = stream.try_write(&service.turn_away().into_bytes());
 }
 
 fn is_same_user(stream: &UnixStream) -> bool {

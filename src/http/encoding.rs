@@ -7,21 +7,37 @@ use flate2::write::GzEncoder;
 use hyper::header::{self, HeaderMap, HeaderValue};
 
 use super::respond::Reply;
+use super::service;
+use crate::error::{Error, Result};
 
 /// Below it the packet is no smaller, and the work is for nothing.
 const COMPRESS_FROM_BYTES: usize = 1024;
 
+/// From it on the work is done off the async workers.
+const COMPRESS_ELSEWHERE_FROM_BYTES: usize = 256 * 1024;
+
 /// Compresses a reply that is worth it, if the request's headers allow.
-pub fn compress(mut reply: Reply, request: &HeaderMap) -> Reply {
+pub async fn compress(mut reply: Reply, request: &HeaderMap) -> Reply {
     if reply.body.len() < COMPRESS_FROM_BYTES || !accepts_gzip(request) {
         return reply;
     }
-    let mut encoder = GzEncoder::new(Vec::with_capacity(reply.body.len() / 4), Compression::fast());
-    // Writing to memory does not fail; if it did, the reply would go out as it is.
-    let Ok(compressed) = encoder.write_all(&reply.body).and_then(|()| encoder.finish()) else { return reply };
-    reply.body = compressed.into();
-    reply.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let body = reply.body.clone();
+    let compressed = match body.len() < COMPRESS_ELSEWHERE_FROM_BYTES {
+        true => gzip(&body),
+        false => service::blocking(move || gzip(&body)).await,
+    };
+    // If it failed, the reply would go out as it is.
+    if let Ok(compressed) = compressed {
+        reply.body = compressed.into();
+        reply.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     reply
+}
+
+fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
+    let compressed = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    compressed.map_err(|e| Error::internal(format!("gzip: {e}")))
 }
 
 /// Whether gzip (or anything) is listed and not weighed 0 (RFC 9110, 12.5.3).
@@ -45,23 +61,23 @@ mod tests {
     use super::*;
     use hyper::StatusCode;
 
-    fn compressed(accept: Option<&'static str>, len: usize) -> bool {
+    async fn compressed(accept: Option<&'static str>, len: usize) -> bool {
         let mut headers = HeaderMap::new();
         if let Some(accept) = accept {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accept));
         }
-        let reply = compress(Reply::json(StatusCode::OK, "a".repeat(len)), &headers);
+        let reply = compress(Reply::json(StatusCode::OK, "a".repeat(len)), &headers).await;
         reply.headers.contains_key(header::CONTENT_ENCODING)
     }
 
-    #[test]
-    fn long_answers_are_compressed_for_those_who_accept_it() {
+    #[tokio::test]
+    async fn long_answers_are_compressed_for_those_who_accept_it() {
         for accept in ["gzip", "GZIP;q=0.5", "br, gzip", "*", "deflate, *;q=0.1"] {
-            assert!(compressed(Some(accept), 2000), "{accept}");
+            assert!(compressed(Some(accept), 2000).await && compressed(Some(accept), 2_000_000).await, "{accept}");
         }
         for accept in ["", "br", "gzip;q=0", "gzip; q=0.000, *", "identity"] {
-            assert!(!compressed(Some(accept), 2000), "{accept}");
+            assert!(!compressed(Some(accept), 2000).await, "{accept}");
         }
-        assert!(!compressed(None, 2000) && !compressed(Some("gzip"), 100));
+        assert!(!compressed(None, 2000).await && !compressed(Some("gzip"), 100).await);
     }
 }

@@ -192,8 +192,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Guarded<S> {
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
-        let client_may_send = !this.guard.is_between_requests() || this.refusal.get().is_some();
-        if client_may_send {
+        let unread = this.filled > this.start || !this.guard.is_between_requests();
+        if unread || this.refusal.get().is_some() {
             ready!(this.poll_linger(cx));
         }
         Poll::Ready(Ok(()))

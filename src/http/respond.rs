@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::ext::ReasonPhrase;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -73,21 +74,30 @@ impl Reply {
     }
 
     fn error(status: StatusCode, message: &str) -> Reply {
-        Reply::json(status, error_body(status, message))
+        let body = ErrorBody { error: reason(status), message };
+        Reply::json(status, serde_json::to_vec(&body).expect("two strings make JSON"))
     }
 
     pub fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
+        if Some(reason(self.status)) != self.status.canonical_reason() {
+            response.extensions_mut().insert(ReasonPhrase::from_static(reason(self.status).as_bytes()));
+        }
         response
     }
-}
 
-/// The error's JSON as it stands in a body.
-pub fn error_body(status: StatusCode, message: &str) -> Vec<u8> {
-    let body = ErrorBody { error: reason(status), message };
-    serde_json::to_vec(&body).expect("two strings make JSON")
+    /// As HTTP/1.1 writes it, for where hyper has no part in it.
+    pub fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = format!("HTTP/1.1 {} {}\r\n", self.status.as_str(), reason(self.status)).into_bytes();
+        for (name, value) in &self.headers {
+            bytes.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", self.body.len()).as_bytes());
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
 }
 
 pub fn status(kind: Kind) -> StatusCode {

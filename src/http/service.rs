@@ -89,14 +89,13 @@ impl Service {
         let outcome = self.in_time(&head, body, route, peer).await;
         let had_credential = credentials::was_sent(&head.headers);
         let reply = outcome.unwrap_or_else(|error| Reply::refusal(&error, &request_id, had_credential));
-        let reply = self.dress(reply, &head, &request_id);
-        self.metrics.answered(index, reply.status, started.elapsed());
+        let reply = self.dress(reply, &head, &request_id).await;
+        self.metrics.answered(index, reply.status, self.clock.monotonic() - started);
         reply.into_response()
     }
 
     /// The answer to a request that broke a rule of the protocol and was never parsed.
     pub fn refuse(&self, violation: Violation) -> Response<Full<Bytes>> {
-        let request_id = self.request_ids.next();
         let error = match violation {
             Violation::Malformed(rule) => Error::invalid(rule),
             Violation::TooLarge => Error::new(
@@ -105,10 +104,20 @@ impl Service {
             ),
             Violation::Slow => Error::new(Kind::Timeout, "the request's head did not arrive in time"),
         };
-        let reply = Reply::refusal(&error, &request_id, false).with(header::CONNECTION, "close");
-        let reply = seal(reply, &request_id);
+        self.refuse_unread(&error).into_response()
+    }
+
+    /// The answer to a connection beyond what its peer may hold.
+    pub(super) fn turn_away(&self) -> Reply {
+        let message = "too many connections from this address; close some, or keep one open and use it again";
+        self.refuse_unread(&Error::new(Kind::Busy { retry_after_s: RETRY_AFTER_S }, message))
+    }
+
+    fn refuse_unread(&self, error: &Error) -> Reply {
+        let request_id = self.request_ids.next();
+        let reply = Reply::refusal(error, &request_id, false).with(header::CONNECTION, "close");
         self.metrics.answered(None, reply.status, Duration::ZERO);
-        reply.into_response()
+        seal(reply, &request_id)
     }
 
     /// From now on /readyz says that nothing new should be sent here.
@@ -234,10 +243,10 @@ impl Service {
     }
 
     /// What every answer carries, whatever it says.
-    fn dress(&self, reply: Reply, head: &Parts, request_id: &str) -> Reply {
+    async fn dress(&self, reply: Reply, head: &Parts, request_id: &str) -> Reply {
         let origins = &self.settings.cors_origins;
         let reply = cors::allow(reply, &head.method, &head.headers, origins);
-        let mut reply = seal(encoding::compress(reply, &head.headers), request_id);
+        let mut reply = seal(encoding::compress(reply, &head.headers).await, request_id);
         let vary = if origins.is_empty() { "Accept-Encoding" } else { "Accept-Encoding, Origin" };
         reply.headers.insert(header::VARY, HeaderValue::from_static(vary));
         if head.method == Method::HEAD {

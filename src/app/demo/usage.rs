@@ -36,6 +36,8 @@ const LEAVES_EVERY: u32 = 24;
 const LEAVING_DAY: (i32, u32, u32) = (2025, 4, 14);
 
 const TEAMS: [&str; 6] = ["design", "engineering", "finance", "marketing", "sales", "support"];
+/// Teams differ in size: whose home is which, over and over.
+const HOME_TEAMS: [usize; 13] = [1, 4, 5, 1, 0, 3, 1, 4, 2, 1, 5, 0, 4];
 const SERVICES: [&str; 4] = ["web", "mobile", "api", "reports"];
 
 const MINUTE_MICROS: i64 = 60_000_000;
@@ -92,8 +94,7 @@ fn member(number: u32, registered: Day) -> Member {
     let leaves = number.is_multiple_of(LEAVES_EVERY) && registered < day(LEAVING_DAY);
     Member {
         user_id: id(&format!("u-{number:03}")),
-        // Teams differ in size: squares favour the first ones.
-        team: TEAMS[(number * number % 11) as usize * TEAMS.len() / 11],
+        team: TEAMS[HOME_TEAMS[number as usize % HOME_TEAMS.len()]],
         registered,
         left: leaves.then(|| day(LEAVING_DAY)),
     }

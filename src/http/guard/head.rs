@@ -88,8 +88,7 @@ fn request_line(line: &[u8]) -> Result<Version, Violation> {
 
 /// Most targets are a path of plain characters; anything else is left to the parser that hyper uses.
 fn is_target(target: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/?&=%-._~:,+@!$'()*;".contains(byte);
-    (target.starts_with(b"/") && target.iter().all(plain)) || Uri::try_from(target).is_ok()
+    (target.starts_with(b"/") && target.iter().all(|byte| PLAIN[usize::from(*byte)])) || Uri::try_from(target).is_ok()
 }
 
 /// What the headers seen so far say about framing.
@@ -180,5 +179,26 @@ fn upgrade(value: &[u8]) -> Result<(), Violation> {
 
 /// A character of a token (RFC 9110, 5.6.2).
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN[usize::from(byte)]
+}
+
+const TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
+
+/// Characters of a target that need no closer look.
+const PLAIN: [bool; 256] = table(b"/?&=%-._~:,+@!$'()*;");
+
+/// Letters, digits and `others`. Every byte of a head is looked up, so it is done by table.
+const fn table(others: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut other = 0;
+    while other < others.len() {
+        table[others[other] as usize] = true;
+        other += 1;
+    }
+    table
 }

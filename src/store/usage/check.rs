@@ -103,9 +103,9 @@ fn mixed(n: u64) -> u64 {
 }
 
 fn check_histories(snapshot: &UsageSnapshot, wanted: Histories, report: &mut Report) -> Result<()> {
-    const SQL: &str = "select ord, days from usage_user_history";
+    const SELECT_HISTORIES: &str = "select ord, days from usage_user_history";
     let mut found = Histories::new(snapshot.overlay.ord_end);
-    let mut statement = snapshot.conn.prepare_cached(SQL)?;
+    let mut statement = snapshot.conn.prepare_cached(SELECT_HISTORIES)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let ord: u32 = row.get(0)?;
@@ -195,8 +195,8 @@ fn add_years(counts: &mut Counts) {
 }
 
 fn load_counts(conn: &Connection) -> Result<Counts> {
-    const SQL: &str = "select kind, key, n from usage_count";
-    let mut statement = conn.prepare_cached(SQL)?;
+    const SELECT_COUNTS: &str = "select kind, key, n from usage_count";
+    let mut statement = conn.prepare_cached(SELECT_COUNTS)?;
     let rows = statement.query_map([], |row| Ok(((row.get(0)?, CellKey::from_sql(row.get(1)?)), row.get(2)?)))?;
     Ok(rows.collect::<rusqlite::Result<Counts>>()?)
 }

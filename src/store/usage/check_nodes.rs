@@ -59,14 +59,14 @@ pub(super) fn check_nodes(snapshot: &UsageSnapshot, histories: &mut Histories, r
 }
 
 fn count_nodes(conn: &Connection) -> Result<u64> {
-    const SQL: &str = "select count(*) from usage_node";
-    Ok(conn.query_row(SQL, [], |row| row.get::<_, i64>(0))? as u64)
+    const COUNT_NODES: &str = "select count(*) from usage_node";
+    Ok(conn.query_row(COUNT_NODES, [], |row| row.get::<_, i64>(0))? as u64)
 }
 
 /// The earliest day from `from` on with a user-day.
 fn first_active_day(conn: &Connection, from: Day) -> Result<Option<Day>> {
-    const SQL: &str = "select key from usage_user_day where key >= :from order by key limit 1";
-    let mut statement = conn.prepare_cached(SQL)?;
+    const SELECT_NEXT_DAY: &str = "select key from usage_user_day where key >= :from order by key limit 1";
+    let mut statement = conn.prepare_cached(SELECT_NEXT_DAY)?;
     let key: Option<i64> =
         statement.query_row(named_params! {":from": row_key(from, 0)}, |row| row.get(0)).optional()?;
     let day = |key: i64| u32::try_from(key >> ORD_BITS).ok().and_then(Day::from_index).ok_or_else(damaged);

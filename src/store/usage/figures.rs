@@ -60,10 +60,10 @@ impl Selection {
 
 /// [`ANY`] without a name; None for a name that was never sent.
 fn name_id(conn: &Connection, kind: GroupBy, name: Option<&Id>) -> Result<Option<u32>> {
-    const TEAM: &str = "select id from usage_team where team_id = :name";
-    const SERVICE: &str = "select id from usage_service where service = :name";
+    const SELECT_TEAM: &str = "select id from usage_team where team_id = :name";
+    const SELECT_SERVICE: &str = "select id from usage_service where service = :name";
     let Some(name) = name else { return Ok(Some(ANY)) };
-    let sql = if kind == GroupBy::Team { TEAM } else { SERVICE };
+    let sql = if kind == GroupBy::Team { SELECT_TEAM } else { SELECT_SERVICE };
     let mut statement = conn.prepare_cached(sql)?;
     Ok(statement.query_row(named_params! {":name": name.as_str()}, |row| row.get(0)).optional()?)
 }

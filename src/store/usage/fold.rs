@@ -82,15 +82,15 @@ fn fold_counts(conn: &Connection, kind: CountKind, unit: &Unit, counts: &[(CellK
 }
 
 fn add_count(conn: &Connection, kind: CountKind, key: CellKey, n: i64) -> Result<()> {
-    const ADD: &str = "insert into usage_count (kind, key, n) values (:kind, :key, :n)
+    const ADD_COUNT: &str = "insert into usage_count (kind, key, n) values (:kind, :key, :n)
                        on conflict (kind, key) do update set n = n + excluded.n";
-    const DELETE_ZERO: &str = "delete from usage_count where kind = :kind and key = :key and n = 0";
+    const DELETE_ZERO_COUNT: &str = "delete from usage_count where kind = :kind and key = :key and n = 0";
     let (kind, key) = (kind as i64, key.to_sql());
     if n != 0 {
-        conn.prepare_cached(ADD)?.execute(named_params! {":kind": kind, ":key": key, ":n": n})?;
+        conn.prepare_cached(ADD_COUNT)?.execute(named_params! {":kind": kind, ":key": key, ":n": n})?;
     }
     if n < 0 {
-        conn.prepare_cached(DELETE_ZERO)?.execute(named_params! {":kind": kind, ":key": key})?;
+        conn.prepare_cached(DELETE_ZERO_COUNT)?.execute(named_params! {":kind": kind, ":key": key})?;
     }
     Ok(())
 }

@@ -75,9 +75,9 @@ fn groups_by_name(
 }
 
 fn load_names(conn: &Connection, by: GroupBy) -> Result<Vec<(u32, Option<Id>)>> {
-    const TEAMS: &str = "select id, team_id from usage_team";
-    const SERVICES: &str = "select id, service from usage_service";
-    let sql = if by == GroupBy::Team { TEAMS } else { SERVICES };
+    const SELECT_TEAMS: &str = "select id, team_id from usage_team";
+    const SELECT_SERVICES: &str = "select id, service from usage_service";
+    let sql = if by == GroupBy::Team { SELECT_TEAMS } else { SELECT_SERVICES };
     let read = |row: &Row| {
         let name: String = row.get(1)?;
         Ok((row.get(0)?, Some(Id::new(name).map_err(|_| damaged())?)))

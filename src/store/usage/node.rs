@@ -40,9 +40,9 @@ pub struct Node {
 }
 
 pub fn load(conn: &Connection, key: CellKey) -> Result<Option<Node>> {
-    const SQL: &str = "select kind, users, sessions, body from usage_node where key = :key";
+    const SELECT_NODE: &str = "select kind, users, sessions, body from usage_node where key = :key";
     let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    let found = conn.prepare_cached(SQL)?.query_row(named_params! {":key": key.to_sql()}, read).optional()?;
+    let found = conn.prepare_cached(SELECT_NODE)?.query_row(named_params! {":key": key.to_sql()}, read).optional()?;
     let Some((kind, users, sessions, body)): Option<(i64, i64, i64, Vec<u8>)> = found else { return Ok(None) };
     let users = u64::try_from(users).map_err(|_| damaged())?;
     Ok(Some(Node { kind: Kind::from_sql(kind)?, users, sessions, body }))
@@ -50,16 +50,16 @@ pub fn load(conn: &Connection, key: CellKey) -> Result<Option<Node>> {
 
 /// A node with neither users nor sessions leaves no row behind.
 pub fn save(conn: &Connection, key: CellKey, node: &Node) -> Result<()> {
-    const DELETE: &str = "delete from usage_node where key = :key";
-    const UPSERT: &str = "insert into usage_node (key, kind, users, sessions, body)
+    const DELETE_NODE: &str = "delete from usage_node where key = :key";
+    const STORE_NODE: &str = "insert into usage_node (key, kind, users, sessions, body)
                           values (:key, :kind, :users, :sessions, :body)
                           on conflict (key) do update set kind = excluded.kind, users = excluded.users,
                               sessions = excluded.sessions, body = excluded.body";
     if node.users == 0 && node.sessions == 0 {
-        conn.prepare_cached(DELETE)?.execute(named_params! {":key": key.to_sql()})?;
+        conn.prepare_cached(DELETE_NODE)?.execute(named_params! {":key": key.to_sql()})?;
         return Ok(());
     }
-    conn.prepare_cached(UPSERT)?.execute(named_params! {
+    conn.prepare_cached(STORE_NODE)?.execute(named_params! {
         ":key": key.to_sql(),
         ":kind": node.kind as i64,
         ":users": node.users as i64,
@@ -117,7 +117,7 @@ pub fn collect(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserB
     if range.days() < DAYS_OF_A_YEAR {
         return collect_months(conn, cell, range, bits);
     }
-    let mut statement = conn.prepare_cached(PERIODS)?;
+    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
     let mut rows = statement.query(named_params! {
         ":from": cell.key(Level::Year, range.start().year_start()).to_sql(),
         ":to": cell.key(Level::Year, range.end()).to_sql(),
@@ -140,7 +140,7 @@ pub fn collect(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserB
 
 /// As [`collect`], without looking at years.
 pub fn collect_months(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<i64> {
-    let mut statement = conn.prepare_cached(PERIODS)?;
+    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
     let (from, to) = months_of(cell, range);
     let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
     let mut sessions = 0;
@@ -168,8 +168,8 @@ pub fn collect_months(conn: &Connection, cell: Cell, range: DateRange, bits: &mu
 }
 
 fn collect_days(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<i64> {
-    const SQL: &str = "select sessions, body from usage_node where key between :from and :to";
-    let mut statement = conn.prepare_cached(SQL)?;
+    const SELECT_DAYS: &str = "select sessions, body from usage_node where key between :from and :to";
+    let mut statement = conn.prepare_cached(SELECT_DAYS)?;
     let mut rows = statement.query(named_params! {
         ":from": cell.key(Level::Day, range.start()).to_sql(),
         ":to": cell.key(Level::Day, range.end()).to_sql(),
@@ -189,9 +189,9 @@ pub fn for_each_day(
     range: DateRange,
     mut visit: impl FnMut(Day, u64, i64),
 ) -> Result<()> {
-    const DAYS: &str = "select key, users, sessions from usage_node where key between :from and :to";
-    let mut statement = conn.prepare_cached(PERIODS)?;
-    let mut days = conn.prepare_cached(DAYS)?;
+    const SELECT_COUNTS: &str = "select key, users, sessions from usage_node where key between :from and :to";
+    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
+    let mut days = conn.prepare_cached(SELECT_COUNTS)?;
     let (from, to) = months_of(cell, range);
     let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
     while let Some(row) = rows.next()? {
@@ -217,7 +217,7 @@ pub fn for_each_day(
     Ok(())
 }
 
-const PERIODS: &str = "select key, kind, sessions, body from usage_node where key between :from and :to";
+const SELECT_PERIODS: &str = "select key, kind, sessions, body from usage_node where key between :from and :to";
 
 /// The first and the last key of the months that touch the range.
 fn months_of(cell: Cell, range: DateRange) -> (i64, i64) {

@@ -166,16 +166,16 @@ pub(super) fn key_after(key: CellKey) -> CellKey {
 
 /// The folded part of a user's active days, ascending.
 pub(super) fn load_history(conn: &Connection, ord: u32) -> Result<Vec<Day>> {
-    const SQL: &str = "select days from usage_user_history where ord = :ord";
-    let mut statement = conn.prepare_cached(SQL)?;
+    const SELECT_HISTORY: &str = "select days from usage_user_history where ord = :ord";
+    let mut statement = conn.prepare_cached(SELECT_HISTORY)?;
     let packed: Option<Vec<u8>> = statement.query_row(named_params! {":ord": ord}, |row| row.get(0)).optional()?;
     decode_days(&packed.unwrap_or_default())
 }
 
 pub(super) fn save_history(conn: &Connection, ord: u32, days: &[Day]) -> Result<()> {
-    const SQL: &str = "insert into usage_user_history (ord, days) values (:ord, :days)
+    const STORE_HISTORY: &str = "insert into usage_user_history (ord, days) values (:ord, :days)
                        on conflict (ord) do update set days = excluded.days";
-    conn.prepare_cached(SQL)?.execute(named_params! {":ord": ord, ":days": encode_days(days)})?;
+    conn.prepare_cached(STORE_HISTORY)?.execute(named_params! {":ord": ord, ":days": encode_days(days)})?;
     Ok(())
 }
 

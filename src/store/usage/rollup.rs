@@ -161,10 +161,11 @@ impl Rollups {
     }
 
     fn save_progress(&self, conn: &Connection) -> Result<()> {
-        const SQL: &str = "update usage_fold set seq = :seq, folded_seq = :folded_seq, sealed_seq = :sealed_seq,
+        const UPDATE_PROGRESS: &str =
+            "update usage_fold set seq = :seq, folded_seq = :folded_seq, sealed_seq = :sealed_seq,
                                cell_cursor = :cell_cursor, user_cursor = :user_cursor";
         let sealed = self.overlay.sealed.as_ref();
-        conn.prepare_cached(SQL)?.execute(named_params! {
+        conn.prepare_cached(UPDATE_PROGRESS)?.execute(named_params! {
             ":seq": self.progress.seq,
             ":folded_seq": self.progress.folded_seq,
             ":sealed_seq": self.progress.sealed_seq,
@@ -189,9 +190,10 @@ fn push(active: &mut Vec<Arc<Run>>, run: Run) {
 }
 
 fn load_progress(conn: &Connection) -> Result<(Progress, CellKey, u32)> {
-    const SQL: &str = "select seq, folded_seq, sealed_seq, cell_cursor, user_cursor from usage_fold";
+    const SELECT_PROGRESS: &str = "select seq, folded_seq, sealed_seq, cell_cursor, user_cursor from usage_fold";
     let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
-    let (seq, folded_seq, sealed_seq, cell_cursor, user_cursor) = conn.prepare_cached(SQL)?.query_row([], read)?;
+    let (seq, folded_seq, sealed_seq, cell_cursor, user_cursor) =
+        conn.prepare_cached(SELECT_PROGRESS)?.query_row([], read)?;
     if folded_seq > sealed_seq || sealed_seq > seq {
         return Err(damaged());
     }
@@ -200,8 +202,8 @@ fn load_progress(conn: &Connection) -> Result<(Progress, CellKey, u32)> {
 
 /// All deltas after `after` up to `last` as one run: sorting once is quicker than merging many.
 fn load_run(conn: &Connection, after: i64, last: i64) -> Result<Run> {
-    const SQL: &str = "select delta from usage_delta where seq > :after and seq <= :last order by seq";
-    let mut statement = conn.prepare_cached(SQL)?;
+    const SELECT_DELTAS: &str = "select delta from usage_delta where seq > :after and seq <= :last order by seq";
+    let mut statement = conn.prepare_cached(SELECT_DELTAS)?;
     let mut rows = statement.query(named_params! {":after": after, ":last": last})?;
     let mut delta = Delta::default();
     while let Some(row) = rows.next()? {
@@ -211,18 +213,18 @@ fn load_run(conn: &Connection, after: i64, last: i64) -> Result<Run> {
 }
 
 fn load_ord_end(conn: &Connection) -> Result<u32> {
-    const SQL: &str = "select coalesce(max(ord) + 1, 0) from usage_user_name";
-    Ok(conn.prepare_cached(SQL)?.query_row([], |row| row.get(0))?)
+    const SELECT_ORD_END: &str = "select coalesce(max(ord) + 1, 0) from usage_user_name";
+    Ok(conn.prepare_cached(SELECT_ORD_END)?.query_row([], |row| row.get(0))?)
 }
 
 fn insert_delta(conn: &Connection, seq: i64, delta: &Delta) -> Result<()> {
-    const SQL: &str = "insert into usage_delta (seq, delta) values (:seq, :delta)";
-    conn.prepare_cached(SQL)?.execute(named_params! {":seq": seq, ":delta": packed_delta::encode(delta)})?;
+    const INSERT_DELTA: &str = "insert into usage_delta (seq, delta) values (:seq, :delta)";
+    conn.prepare_cached(INSERT_DELTA)?.execute(named_params! {":seq": seq, ":delta": packed_delta::encode(delta)})?;
     Ok(())
 }
 
 fn delete_deltas(conn: &Connection, last: i64) -> Result<()> {
-    const SQL: &str = "delete from usage_delta where seq <= :last";
-    conn.prepare_cached(SQL)?.execute(named_params! {":last": last})?;
+    const DELETE_DELTAS: &str = "delete from usage_delta where seq <= :last";
+    conn.prepare_cached(DELETE_DELTAS)?.execute(named_params! {":last": last})?;
     Ok(())
 }

@@ -108,8 +108,9 @@ fn is_active(conn: &Connection, ord: u32, day: Day, cell: Cell) -> Result<bool> 
 
 /// The sum of a count over all days up to and including `end`.
 fn count_until(snapshot: &UsageSnapshot, kind: CountKind, cell: Cell, end: Day) -> Result<i64> {
-    const SQL: &str = "select coalesce(sum(n), 0) from usage_count where kind = :kind and key >= :from and key < :to";
-    let mut statement = snapshot.conn.prepare_cached(SQL)?;
+    const SUM_COUNTS: &str =
+        "select coalesce(sum(n), 0) from usage_count where kind = :kind and key >= :from and key < :to";
+    let mut statement = snapshot.conn.prepare_cached(SUM_COUNTS)?;
     let mut sum = |from: CellKey, to: CellKey| {
         let bounds = named_params! {":kind": kind as i64, ":from": from.to_sql(), ":to": to.to_sql()};
         statement.query_row(bounds, |row| row.get::<_, i64>(0))
@@ -130,13 +131,13 @@ struct Running {
 
 impl Running {
     fn load(snapshot: &UsageSnapshot, kind: CountKind, cell: Cell, range: DateRange) -> Result<Running> {
-        const SQL: &str = "select key, n from usage_count where kind = :kind and key between :from and :to";
+        const SELECT_COUNTS: &str = "select key, n from usage_count where kind = :kind and key between :from and :to";
         let before = match range.start().previous() {
             Some(eve) => count_until(snapshot, kind, cell, eve)?,
             None => 0,
         };
         let mut sums = vec![];
-        let mut statement = snapshot.conn.prepare_cached(SQL)?;
+        let mut statement = snapshot.conn.prepare_cached(SELECT_COUNTS)?;
         let mut rows = statement.query(named_params! {
             ":kind": kind as i64,
             ":from": cell.key(Level::Day, range.start()).to_sql(),

@@ -203,20 +203,20 @@ fn passive_counts(conn: &Connection, ord: u32, cell: Cell, range: DateRange) -> 
 
 /// Erasing leaves control characters, which sort before every id.
 fn load_erased(conn: &Connection) -> Result<Vec<u32>> {
-    const SQL: &str = "select ord from usage_user_name where user_id < ' ' order by ord";
-    conn.prepare_cached(SQL)?.query_and_then([], |row| Ok(row.get(0)?))?.collect()
+    const SELECT_ERASED: &str = "select ord from usage_user_name where user_id < ' ' order by ord";
+    conn.prepare_cached(SELECT_ERASED)?.query_and_then([], |row| Ok(row.get(0)?))?.collect()
 }
 
 /// The ids of users that are not erased.
 fn load_names(conn: &Connection, ords: &UserBits, ord_end: u32) -> Result<Vec<(Id, u32)>> {
-    const SQL: &str = "select ord, user_id from usage_user_name";
+    const SELECT_NAMES: &str = "select ord, user_id from usage_user_name";
     // A row looked up costs as much as some eight in passing.
     if ords.count() < u64::from(ord_end / 8) {
         let name = |ord| Ok((User::name(conn, ord)?.ok_or_else(damaged)?, ord));
         return ords.iter().map(name).collect();
     }
     let mut names = Vec::with_capacity(ords.count() as usize);
-    let mut statement = conn.prepare_cached(SQL)?;
+    let mut statement = conn.prepare_cached(SELECT_NAMES)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let ord = row.get(0)?;
