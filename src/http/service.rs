@@ -95,7 +95,7 @@ impl Service {
     }
 
     /// The answer to a request that broke a rule of the protocol and was never parsed.
-    pub fn refuse(&self, violation: Violation) -> Response<Full<Bytes>> {
+    pub(super) fn refuse(&self, violation: Violation) -> Response<Full<Bytes>> {
         let error = match violation {
             Violation::Malformed(rule) => Error::invalid(rule),
             Violation::TooLarge => Error::new(
