@@ -211,6 +211,17 @@ fn what_was_just_acknowledged_is_in_the_very_next_answer() {
 }
 
 #[test]
+fn an_event_without_a_time_stamp_happened_now() {
+    let server = Server::start();
+    server.post_all("/usage/events", &[], r#"{"user_id":"ann"}"#, 1);
+    let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).date_naive();
+    // Midnight may fall between the two.
+    let days = format!("{}..{}", now - chrono::Days::new(1), now);
+    assert_eq!(summary(&server, &days, &[]), [1, 1, 1]);
+    assert_eq!(summary(&server, "0001-01-01..2020-01-01", &[]), [0, 0, 0]);
+}
+
+#[test]
 fn the_first_and_the_last_day_of_the_calendar_are_days_like_any_other() {
     let server = Server::start();
     send(&server, &["ann a b - 0001-01-01T00:00:00Z", "ann a b - 9999-12-31T23:59:59.999999Z"]);
