@@ -1,8 +1,9 @@
 use std::io::Write;
+use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::Place;
+use crate::support::{Ended, Place, Server};
 
 /// Two users in three sessions: u-2's explicit one, and two of u-1.
 const USAGE: &str = "\
@@ -83,15 +84,44 @@ fn strict_stops_at_the_first_bad_line() {
 }
 
 #[test]
-fn a_running_server_names_bad_lines_by_their_place_in_the_file() {
+fn what_the_store_rejects_is_named_by_its_line_with_a_server_and_without() {
     let place = Place::new();
-    let _server = place.serve();
-    // The file itself is fine; only the server's own service is refused, and by the line it stands in.
-    let events = "timestamp,severity,message,service\n2025-01-10T10:00:00Z,info,one,api\n2025-01-10T10:00:00Z,info,two,analytics\n";
-    let file = place.file("events.csv", events);
-    let ended = place.run(&["import", "events", &file]);
-    assert_eq!(ended.code, 1);
-    assert!(ended.stderr.starts_with(&format!("{file}:3: ")), "{}", ended.stderr);
+    let file = place.file("usage.ndjson", format!("{{\"user\":1}}\n\n{USAGE}"));
+    let import = || {
+        let mut command = place.command();
+        command.args(["import", "usage", "--database"]).arg(place.database()).arg(&file);
+        Ended::of(with_one_team(command), b"")
+    };
+    // The first team takes the only place there is; the second, three lines further on, is one too many.
+    let without = import();
+    let lines: Vec<&str> = without.stderr.lines().collect();
+    assert!(lines[0].starts_with(&format!("{file}:1: ")), "{}", without.stderr);
+    assert!(lines[1].starts_with(&format!("{file}:5: ")), "{}", without.stderr);
+    assert!(lines[2].starts_with("3 accepted, 2 rejected"), "{}", without.stderr);
+
+    let mut serve = place.command();
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(place.database());
+    let _server = Server::start(with_one_team(serve));
+    let through = import();
+    assert_eq!(through.stderr.lines().take(2).collect::<Vec<_>>(), lines[..2]);
+}
+
+fn with_one_team(mut command: Command) -> Command {
+    command.env("ANALYTICS_LIMITS_TEAMS_MAX", "1");
+    command
+}
+
+#[test]
+fn a_server_with_lower_limits_is_sent_smaller_requests() {
+    let place = Place::new();
+    let mut serve = place.command();
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(place.database());
+    serve.env("ANALYTICS_LIMITS_ITEMS_MAX", "3");
+    let _server = Server::start(serve);
+    let file = place.file("usage.ndjson", USAGE);
+    let imported = place.run(&["import", "usage", "--json", &file]).json();
+    assert_eq!((&imported["accepted"], &imported["rejected"]), (&json!(4), &json!(0)));
+    assert_eq!(summary(&place)["total_sessions"], 3);
 }
 
 #[test]
