@@ -1,8 +1,8 @@
 use std::collections::HashSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::support::client::{Client, NDJSON, url};
@@ -44,7 +44,7 @@ fn a_reader_misses_nothing_and_sees_nothing_twice_while_events_arrive() {
         let write = |batches: &[Vec<LogEvent>]| {
             for batch in batches {
                 append(client, batch, &mut LogModel::default());
-                acknowledged.lock().unwrap().extend(batch.iter().map(|event| event.message.clone()));
+                acknowledged.lock().extend(batch.iter().map(|event| event.message.clone()));
             }
         };
         write(&batches);
@@ -70,7 +70,7 @@ fn a_reader_misses_nothing_and_sees_nothing_twice_while_events_arrive() {
 
 /// Walks the log by cursor: what was acknowledged before the first page comes exactly once, in order.
 fn read_a_moving_log(client: &Client, order: &str, acknowledged: &Mutex<HashSet<String>>) {
-    let before = acknowledged.lock().unwrap().clone();
+    let before = acknowledged.lock().clone();
     let events = walk(client, &[("order", order), ("limit", "17")]);
     let time = |event: &Value| event["timestamp"].as_str().and_then(|time| time.parse::<DateTime<Utc>>().ok());
     let mut times: Vec<DateTime<Utc>> = events.iter().map(|event| time(event).expect("a time")).collect();
