@@ -30,14 +30,16 @@ pub struct Arguments {
     pub command: Option<Command>,
 }
 
+const EVERYWHERE: &str = "Options of every command";
+
 /// Taken by every command.
 #[derive(Args, Debug, Default)]
 pub struct Global {
     /// The database file [default: analytics.db, or database.path of the settings]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     pub database: Option<String>,
     /// The settings file [default: $ANALYTICS_CONFIG, or analytics.toml here if there is one]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     pub config: Option<PathBuf>,
 }
 
@@ -69,10 +71,13 @@ Examples:
   analytics serve
   analytics serve --listen 0.0.0.0:8080 --database /var/lib/analytics/usage.db
   analytics serve --demo          sample data, a token, and curl lines to paste
-  analytics serve --ephemeral     for test suites: one JSON line on standard output when ready,
-                                  {\"url\":..,\"token\":..,\"api_key\":..}; everything is gone at exit
+  analytics serve --ephemeral     for test suites
 
-SIGTERM or Ctrl-C stops it once requests under way have ended; a second one stops it at once.";
+An ephemeral server prints one line of JSON on standard output when it is ready:
+{\"url\":..,\"token\":..,\"api_key\":..}. Everything is gone at exit.
+
+SIGTERM or Ctrl-C stops it once requests under way have ended; a second one stops it
+at once.";
 
 #[derive(Args, Debug)]
 #[command(after_help = SERVE_EXAMPLES)]
@@ -89,8 +94,8 @@ pub struct Serve {
 }
 
 const IMPORT_EXAMPLES: &str = "\
-Files are NDJSON (one JSON object a line), a JSON array, or CSV whose first line names the fields; plain or gzip.
-Fields are those of the API:
+Files are NDJSON (one JSON object a line), a JSON array, or CSV whose first line
+names the fields; plain or gzip. Fields are those of the API:
   usage    user_id, timestamp, team_id, service, session_id, event_id
   events   timestamp, severity, message, service, event_id, attributes
   users    user_id, team_id, registered_at, deactivated_at
@@ -100,8 +105,9 @@ Examples:
   analytics import events --strict system.csv
   zcat *.gz | analytics import users -
 
-It may run while the server does. Usage events, and system events with an event_id, may be imported twice: the second
-time changes nothing. Exit code 1 if anything was rejected.";
+It may run while the server does. Usage events, and system events with an event_id,
+may be imported twice: the second time changes nothing. Exit code 1 if anything was
+rejected.";
 
 #[derive(Args, Debug)]
 #[command(after_help = IMPORT_EXAMPLES)]
@@ -125,9 +131,9 @@ Examples:
   analytics report --start 2025-01-01 --end 2025-01-31 --interval week
   analytics report --range last-30-days --group-by team --limit 10
   analytics report --range last-month --compare --json
-  0 6 1 * *  analytics report --range last-month --group-by team --csv > last-month.csv    (a line for cron)
+  0 6 1 * * analytics report --range last-month --csv > last-month.csv
 
-Days are UTC days.";
+The last one is a line for cron. Days are UTC days.";
 
 #[derive(Args, Debug)]
 #[command(after_help = REPORT_EXAMPLES)]
@@ -150,7 +156,7 @@ pub struct Report {
     /// Only this service
     #[arg(long, value_name = "SERVICE", value_parser = id)]
     pub service: Option<Id>,
-    /// Also show the figures of each day, week or month
+    /// Also show the figures of each day, week (from Monday) or month
     #[arg(long)]
     pub interval: Option<IntervalName>,
     /// Also show the figures of each team, service or user
@@ -171,8 +177,11 @@ pub struct Report {
 }
 
 const KEY_EXAMPLES: &str = "\
-Scopes: read:analytics (reports and logs), read:metrics (/metrics), write:events (send events and register users),
-admin (erase users). None includes another.
+Scopes, none of which includes another:
+  read:analytics   reports and logs
+  read:metrics     /metrics
+  write:events     send events, register users
+  admin            erase users
 
 Examples:
   analytics key create --owner grafana --scope read:analytics --expires-in 90d
@@ -222,7 +231,8 @@ pub struct KeyCreate {
 }
 
 const CHECK_HELP: &str = "\
-It reads the whole database and changes nothing; a running server goes on meanwhile. Exit code 1 if anything differs.";
+It reads the whole database and changes nothing; a running server goes on meanwhile.
+Exit code 1 if anything differs.";
 
 #[derive(Args, Debug)]
 #[command(after_help = CHECK_HELP)]
@@ -233,8 +243,9 @@ pub struct Check {
 }
 
 const CONFIG_HELP: &str = "\
-A setting comes from a flag, else from the environment, else from the settings file, else it has its default. The
-environment's name for server.listen is ANALYTICS_SERVER_LISTEN.
+A setting comes from a flag, else from the environment, else from the settings file,
+else it has its default. The environment's name for server.listen is
+ANALYTICS_SERVER_LISTEN.
 
 Example:
   analytics config > new.toml     a settings file with everything as it is now";

@@ -11,7 +11,7 @@ use crate::app::{PrivateDir, Running, Signals, load_sample, say, start};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::model::Scopes;
-use crate::store::Durability;
+use crate::store::{ApiKey, Durability};
 
 /// What a test suite reads from standard output.
 #[derive(Serialize)]
@@ -37,6 +37,8 @@ pub fn run(global: Global, arguments: &Serve) -> Outcome {
     if let Some(dir) = &private_dir {
         settings.store.path = dir.path().join("analytics.db");
         settings.store.durability = Durability::None;
+        // Whoever reads our address connects to us, not to what stands before some other server.
+        settings.http.public_url.clear();
     }
     super::block_on(serve(settings, arguments))
 }
@@ -71,10 +73,11 @@ async fn serve(settings: Settings, arguments: &Serve) -> Outcome {
 
 fn greet(running: &Running, database: &Path) -> Outcome {
     say(&format!("listening on http://{}, database {}", running.address, database.display()));
-    let usable = running.keys.list()?.iter().any(|key| key.revoked_at.is_none());
-    if !usable {
+    let now = Clock::system().unix_micros();
+    let is_valid = |key: &ApiKey| key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now);
+    if !running.keys.list()?.iter().any(is_valid) {
         say(&format!(
-            "There is no API key yet. Make one:\n  analytics key create --owner me --scope read:analytics \
+            "There is no valid API key. Make one:\n  analytics key create --owner me --scope read:analytics \
              --scope write:events --database {}",
             shell_quoted(&database.to_string_lossy())
         ));

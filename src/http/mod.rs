@@ -23,6 +23,7 @@ mod path;
 mod peers;
 mod probes;
 mod query;
+mod request_id;
 mod respond;
 mod service;
 mod settings;

@@ -1,5 +1,7 @@
 //! From an outcome to a response: the only map from an error's kind to a status, and what every response carries.
 
+use std::io::Write;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::ext::ReasonPhrase;
@@ -54,7 +56,8 @@ impl Reply {
         let status = status(error.kind);
         let message = match error.kind {
             Kind::Internal => {
-                eprintln!("error: request {request_id}: {error}");
+                // `eprintln!` would panic, and so end the server, once nobody reads its log any more.
+                let _ = writeln!(std::io::stderr(), "error: request {request_id}: {error}");
                 &format!("something went wrong on the server; tell its operator the request id {request_id}")
             }
             _ => &error.message,

@@ -9,7 +9,7 @@ fn a_first_start_says_what_to_type_next() {
     let place = Place::new();
     let mut server = place.serve();
     assert!(server.greeting.contains(&format!("database {}", place.database().display())), "{}", server.greeting);
-    assert!(server.next_line().contains("no API key"));
+    assert!(server.next_line().contains("no valid API key"));
     let command = server.next_line();
     let typed: Vec<&str> = command.split_whitespace().skip(1).collect();
     let key = Ended::of(with(place.command(), &typed), b"").ok();
@@ -42,6 +42,17 @@ fn a_signal_stops_it_tidily() {
         let wal = fs::metadata(place.path().join("analytics.db-wal")).map_or(0, |wal| wal.len());
         assert_eq!(wal, 0, "a tidy end leaves nothing in the WAL");
     }
+}
+
+#[test]
+fn a_server_survives_whoever_read_its_greeting() {
+    let place = Place::new();
+    let mut server = place.serve();
+    server.stop_listening();
+    let key = place.run(&["key", "create", "--owner", "me", "--scope", "read:analytics"]).ok();
+    assert_eq!(server.get(SUMMARY, key.trim_end()).0, 200);
+    // It says that it stops, to nobody.
+    assert_eq!(server.stop("TERM"), (Some(0), String::new()));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -95,7 +95,7 @@ impl Ended {
 /// A running server; killed when dropped.
 pub struct Server {
     child: Child,
-    stderr: BufReader<ChildStderr>,
+    stderr: Box<dyn BufRead>,
     /// What it has said on stderr until it was ready.
     pub greeting: String,
     pub url: String,
@@ -116,7 +116,7 @@ impl Server {
                 break rest.split(',').next().unwrap_or_default().to_string();
             }
         };
-        Server { child, stderr, greeting, url }
+        Server { child, stderr: Box::new(stderr), greeting, url }
     }
 
     /// The next line that it says on stderr, with its end.
@@ -124,6 +124,11 @@ impl Server {
         let mut line = String::new();
         self.stderr.read_line(&mut line).expect("stderr is UTF-8");
         line
+    }
+
+    /// Closes our end of its stderr: whatever it says from now on, it says to nobody.
+    pub fn stop_listening(&mut self) {
+        self.stderr = Box::new(std::io::empty());
     }
 
     pub fn stdout(&mut self) -> BufReader<std::process::ChildStdout> {

@@ -28,11 +28,8 @@ use crate::model::{Registration, Rejected, SystemEvent, Timestamp, UsageEvent};
 /// What a file holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Kind {
-    /// Usage events
     Usage,
-    /// System events, for the log
     Events,
-    /// Registrations of users
     Users,
 }
 

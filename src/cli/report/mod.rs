@@ -23,7 +23,6 @@ use crate::model::{DateRange, Id, Timestamp};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum IntervalName {
     Day,
-    /// From Monday to Sunday
     Week,
     Month,
 }
