@@ -1,8 +1,8 @@
 //! The only part that serves with hyper.
 //!
-//! The path of a request: [`conn`] accepts it, [`guarded`] holds its raw head against [`guard`], [`service`] finds its
-//! route ([`path`]), its principal ([`credentials`]) and its parameters ([`query`]); one file per endpoint answers it;
-//! [`respond`] turns the outcome, good or bad, into a response.
+//! The path of a request: `conn` accepts it, `guarded` holds its raw head against `guard`, `service` finds its
+//! route (`path`), its principal (`credentials`) and its parameters (`query`); one file per endpoint answers it;
+//! `respond` turns the outcome, good or bad, into a response.
 
 mod admin;
 mod body;
@@ -23,6 +23,7 @@ mod path;
 mod peers;
 mod probes;
 mod query;
+mod request_id;
 mod respond;
 mod service;
 mod settings;

@@ -1,9 +1,8 @@
 //! One request, one answer: the steps that every request takes, in order.
 
-use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +18,7 @@ use super::guard::Violation;
 use super::metrics::Metrics;
 use super::path::{self, Entrance, Route};
 use super::query::{self, Query};
+use super::request_id::RequestIds;
 use super::respond::Reply;
 use super::{
     Settings, admin, cors, credentials, encoding, ingest, metrics, openapi, probes, system_events, usage_summary, users,
@@ -95,7 +95,7 @@ impl Service {
     }
 
     /// The answer to a request that broke a rule of the protocol and was never parsed.
-    pub fn refuse(&self, violation: Violation) -> Response<Full<Bytes>> {
+    pub(super) fn refuse(&self, violation: Violation) -> Response<Full<Bytes>> {
         let error = match violation {
             Violation::Malformed(rule) => Error::invalid(rule),
             Violation::TooLarge => Error::new(
@@ -276,20 +276,6 @@ fn seal(mut reply: Reply, request_id: &str) -> Reply {
     reply.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     reply.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     reply.with(REQUEST_ID, request_id)
-}
-
-/// Ids that nobody can guess from one another: a keyed hash of a counter.
-#[derive(Default)]
-struct RequestIds {
-    key: std::hash::RandomState,
-    count: AtomicU64,
-}
-
-impl RequestIds {
-    fn next(&self) -> String {
-        let count = self.count.fetch_add(1, Relaxed);
-        format!("{:016x}", self.key.hash_one(count))
-    }
 }
 
 #[cfg(test)]
