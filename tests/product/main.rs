@@ -1,0 +1,15 @@
+//! The product from the outside: every test talks HTTP to a running server on a real SQLite file.
+//!
+//! One crate, so that the engine is linked once and the tests share the two cores.
+//! `ANALYTICS_TEST_SEED` repeats a random test, `ANALYTICS_TEST_ROUNDS` makes it longer.
+
+mod durability;
+mod erasure;
+mod errors;
+mod fixtures;
+mod log_pages;
+mod properties;
+mod real_data;
+mod support;
+mod usage_definitions;
+mod usage_series;
