@@ -103,6 +103,21 @@ fn a_taken_port_is_answered_with_a_way_out() {
 }
 
 #[test]
+fn a_server_that_cannot_write_any_more_ends_and_says_why() {
+    let place = Place::new();
+    let server = place.serve();
+    let file = place.file("usage.csv", "user_id\nu-1\n");
+    let database = rusqlite::Connection::open(place.database()).unwrap();
+    database.execute_batch("drop table usage_user_day").unwrap();
+    drop(database);
+    assert_eq!(place.run(&["import", "usage", &file]).code, 1);
+    let (code, said) = server.wait();
+    assert_eq!(code, Some(1));
+    assert!(said.contains("error: the database can no longer be written to: "), "{said}");
+    assert!(!place.path().join("analytics.db.sock").exists());
+}
+
+#[test]
 fn a_killed_server_leaves_a_socket_that_stands_in_nobodys_way() {
     let place = Place::new();
     drop(place.serve());

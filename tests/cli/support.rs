@@ -140,8 +140,13 @@ impl Server {
     }
 
     /// Sends a signal by its name, waits for the end, and gives the exit code and what was said on stderr meanwhile.
-    pub fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+    pub fn stop(self, signal: &str) -> (Option<i32>, String) {
         self.signal(signal);
+        self.wait()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().expect("the server ends");
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).expect("stderr is UTF-8");

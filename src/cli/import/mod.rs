@@ -33,8 +33,8 @@ pub enum Kind {
     Users,
 }
 
-/// Batches that wait, decoded, while another is written: one would do, a second evens things out.
-const BATCHES_AHEAD: usize = 2;
+/// Batches that wait, decoded, while another is written and the next one is being decoded.
+const BATCHES_AHEAD: usize = 1;
 
 #[derive(Debug, Default, Serialize)]
 struct Totals {

@@ -14,7 +14,7 @@ use crate::store::Store;
 /// An item that can be imported.
 pub trait Importable: Item + Send + Sync + 'static {
     /// Items decoded, and taken into the store, at once: enough for a commit to cost nothing beside them, few enough that
-    /// those under way fit into memory even at their largest.
+    /// those under way, at their very largest, stay below half a gigabyte.
     const BATCH_ITEMS: usize;
     /// Where the API takes such items.
     const PATH: &'static str;
@@ -33,7 +33,7 @@ impl Importable for UsageEvent {
 }
 
 impl Importable for SystemEvent {
-    const BATCH_ITEMS: usize = 4_000;
+    const BATCH_ITEMS: usize = 2_000;
     const PATH: &'static str = "/logs/system-events";
 
     async fn record(store: &Store, items: Vec<SystemEvent>) -> Result<Vec<Rejected>> {
