@@ -7,9 +7,9 @@ pub struct DigestKey([u8; 32]);
 /// What the text is, so that equal texts of different kinds have different digests.
 #[derive(Clone, Copy)]
 pub enum Kind {
-    UserId = 1,
-    SessionId = 2,
-    EventId = 3,
+    User = 1,
+    Session = 2,
+    Event = 3,
 }
 
 impl DigestKey {

@@ -211,8 +211,14 @@ impl Writer {
         let mut failed = None;
         for job in group {
             let done = match job {
-                Job::Record { events, reply } => Ok(recorded.push(events, reply)),
-                Job::Append { events, reply } => Ok(appended.push(events, reply)),
+                Job::Record { events, reply } => {
+                    recorded.push(events, reply);
+                    Ok(())
+                }
+                Job::Append { events, reply } => {
+                    appended.push(events, reply);
+                    Ok(())
+                }
                 Job::Register { registrations, reply } => {
                     recorded.run(answers, |events| self.usage.record(&self.conn, events)).and_then(|()| {
                         let rejected = self.register(&registrations);

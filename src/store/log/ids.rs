@@ -7,7 +7,7 @@ use crate::model::{Id, Timestamp};
 use crate::store::digest::{DigestKey, Kind};
 
 pub fn digest(key: &DigestKey, event_id: &Id) -> i64 {
-    key.short(Kind::EventId, event_id.as_str())
+    key.short(Kind::Event, event_id.as_str())
 }
 
 // Two ids may share a digest of 8 bytes; the event's own text decides.

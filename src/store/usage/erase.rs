@@ -23,7 +23,7 @@ impl Facts {
         days: &dyn Fn(u32) -> Result<Vec<Day>>,
         delta: &mut Delta,
     ) -> Result<bool> {
-        let digest = self.key.digest(Kind::UserId, user_id.as_str());
+        let digest = self.key.digest(Kind::User, user_id.as_str());
         let Some(user) = User::find_by_digest(conn, &digest)? else {
             return Ok(false);
         };

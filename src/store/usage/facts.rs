@@ -127,7 +127,7 @@ impl Facts {
             match uses[0].session_id {
                 None => uses.iter().try_for_each(|one| sessions::join(&mut days, one.touch, delta))?,
                 Some(session_id) => {
-                    let digest = self.key.digest(Kind::SessionId, session_id);
+                    let digest = self.key.digest(Kind::Session, session_id);
                     let known = ExplicitSession::find(conn, ord, &digest)?;
                     let joined = ExplicitSession::join(known, uses.iter().map(|one| one.touch), delta);
                     joined.into_iter().for_each(|session| changes.session(ord, digest, session));

@@ -110,6 +110,7 @@ impl Rollups {
     }
 
     /// Folds everything, however long it takes.
+    #[cfg(test)]
     pub fn fold_all(&mut self, conn: &Connection) -> Result<()> {
         loop {
             if self.overlay.sealed.is_none() {

@@ -33,6 +33,7 @@ pub struct User {
 
 impl User {
     /// The day of the earlier of the value last registered and the first event.
+    #[cfg(test)]
     pub fn registration_day(&self) -> Day {
         self.known_since().expect("a user was seen or registered")
     }
@@ -70,7 +71,7 @@ impl User {
     }
 
     pub fn find(conn: &Connection, key: &DigestKey, user_id: &Id) -> Result<Option<User>> {
-        User::find_by_digest(conn, &key.digest(Kind::UserId, user_id.as_str()))
+        User::find_by_digest(conn, &key.digest(Kind::User, user_id.as_str()))
     }
 
     pub fn find_by_digest(conn: &Connection, digest: &[u8; 16]) -> Result<Option<User>> {

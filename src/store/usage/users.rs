@@ -41,7 +41,7 @@ impl Users {
     /// there is no ord left.
     pub fn find_or_create(&mut self, conn: &Connection, key: &DigestKey, user_id: &str) -> Result<Option<&mut User>> {
         if self.cache.get_mut(user_id).is_none() {
-            let digest = key.digest(Kind::UserId, user_id);
+            let digest = key.digest(Kind::User, user_id);
             let user = match User::find_by_digest(conn, &digest)? {
                 Some(user) => user,
                 None if self.next_ord == ORD_END => return Ok(None),
