@@ -1,4 +1,4 @@
-//! Who asks, and what they may do. Today: API keys. OAuth 2.0 tokens find their room here, beside [`keys`].
+//! Who asks, and what they may do. Today: API keys. OAuth 2.0 tokens find their room here, beside `keys`.
 
 mod key_format;
 mod keys;

@@ -15,7 +15,7 @@ pub struct Stats {
     wal_pages: AtomicI64,
 }
 
-/// A reading of [`Stats`], and of what is measured when asked.
+/// A reading of `Stats`, and of what is measured when asked.
 #[derive(Clone, Debug, Default)]
 pub struct StatsReading {
     /// Groups committed, and items (events, registrations, ..) in them; their ratio is the group size.
