@@ -7,9 +7,9 @@ use std::process::{ChildStdout, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Place, SUMMARY, Server, get};
+use crate::support::{Place, SUMMARY, Server, get, post};
 
-struct ThrowAway {
+pub struct ThrowAway {
     place: Place,
     server: Server,
     stdout: BufReader<ChildStdout>,
@@ -17,7 +17,7 @@ struct ThrowAway {
 }
 
 impl ThrowAway {
-    fn start(arguments: &[&str]) -> ThrowAway {
+    pub fn start(arguments: &[&str]) -> ThrowAway {
         let place = Place::new();
         fs::create_dir(place.path().join("tmp")).unwrap();
         let mut command = place.command();
@@ -32,6 +32,15 @@ impl ThrowAway {
 
     fn word(&self, name: &str) -> &str {
         self.ready[name].as_str().unwrap_or_else(|| panic!("{name} in {}", self.ready))
+    }
+
+    /// The answer to a GET, or to a POST of a body, whatever its status.
+    pub fn send(&self, path: &str, body: Option<&str>) -> Value {
+        let (url, token) = (format!("{}{path}", self.word("url")), self.word("token"));
+        match body {
+            None => get(&url, token).1,
+            Some(body) => post(&url, token, body).1,
+        }
     }
 
     fn get(&self, path: &str) -> Value {

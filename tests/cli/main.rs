@@ -4,6 +4,7 @@ mod check;
 mod ephemeral;
 mod import;
 mod keys;
+mod readme;
 mod report;
 mod serve;
 mod settings;

@@ -168,12 +168,19 @@ impl Drop for Server {
 
 /// Status and body of a GET with a key as Bearer.
 pub fn get(url: &str, key: &str) -> (u16, Value) {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut answer = agent
-        .get(url)
-        .header("Authorization", &format!("Bearer {key}"))
-        .call()
-        .unwrap_or_else(|e| panic!("GET {url}: {e}"));
+    read(url, agent().get(url).header("Authorization", format!("Bearer {key}")).call())
+}
+
+pub fn post(url: &str, key: &str, body: &str) -> (u16, Value) {
+    read(url, agent().post(url).header("Authorization", format!("Bearer {key}")).send(body))
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+fn read(url: &str, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, Value) {
+    let mut answer = answer.unwrap_or_else(|e| panic!("{url}: {e}"));
     let body = answer.body_mut().read_to_string().expect("the body is UTF-8");
     (answer.status().as_u16(), serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
 }
