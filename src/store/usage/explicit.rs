@@ -68,6 +68,12 @@ impl ExplicitSession {
         Ok(())
     }
 
+    /// The sessions of one user.
+    pub fn of_user(conn: &Connection, ord: u32) -> Result<Vec<ExplicitSession>> {
+        const SELECT_SESSIONS: &str = "select start_at, cells from usage_session where ord = :ord";
+        conn.prepare_cached(SELECT_SESSIONS)?.query_and_then(named_params! {":ord": ord}, from_row)?.collect()
+    }
+
     pub fn touches(&self, cell: Cell) -> bool {
         self.pairs.iter().any(|(team, service)| cell.covers(*team, *service))
     }
@@ -91,7 +97,7 @@ impl ExplicitSession {
     /// Deletes all sessions with an id of one user, and reports that they no longer count.
     pub fn remove_all(conn: &Connection, ord: u32, delta: &mut Delta) -> Result<()> {
         const DELETE_SESSIONS: &str = "delete from usage_session where ord = :ord";
-        for session in all_of(conn, ord)? {
+        for session in ExplicitSession::of_user(conn, ord)? {
             session.count(-1, delta);
         }
         conn.prepare_cached(DELETE_SESSIONS)?.execute(named_params! {":ord": ord})?;
@@ -108,13 +114,8 @@ impl ExplicitSession {
 
 /// The starts (days) of the user's sessions with an id that touch the cell.
 pub fn explicit_session_days(conn: &Connection, ord: u32, cell: Cell) -> Result<Vec<Day>> {
-    let touches = |session: &ExplicitSession| session.pairs.iter().any(|(team, service)| cell.covers(*team, *service));
-    Ok(all_of(conn, ord)?.iter().filter(|session| touches(session)).map(|session| session.start_at.day()).collect())
-}
-
-fn all_of(conn: &Connection, ord: u32) -> Result<Vec<ExplicitSession>> {
-    const SELECT_SESSIONS: &str = "select start_at, cells from usage_session where ord = :ord";
-    conn.prepare_cached(SELECT_SESSIONS)?.query_and_then(named_params! {":ord": ord}, from_row)?.collect()
+    let sessions = ExplicitSession::of_user(conn, ord)?;
+    Ok(sessions.iter().filter(|session| session.touches(cell)).map(|session| session.start_at.day()).collect())
 }
 
 fn from_row(row: &rusqlite::Row) -> Result<ExplicitSession> {
