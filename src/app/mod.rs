@@ -3,6 +3,7 @@
 mod admin;
 mod console;
 mod demo;
+mod open_files;
 mod private_dir;
 mod server;
 pub mod settings;
@@ -12,6 +13,7 @@ mod socket;
 pub use admin::{Access, Admin, AdminResponse};
 pub use console::say;
 pub use demo::load as load_sample;
+pub use open_files::room_for_connections;
 pub use private_dir::PrivateDir;
 pub use server::{Running, start};
 pub use signals::Signals;

@@ -106,8 +106,8 @@ Examples:
   zcat *.gz | analytics import users -
 
 It may run while the server does. Usage events, and system events with an event_id,
-may be imported twice: the second time changes nothing. Exit code 1 if anything was
-rejected.";
+may be imported twice: the second time changes nothing. Ctrl-C stops it and says how
+far it came. Exit code 1 if anything was rejected.";
 
 #[derive(Args, Debug)]
 #[command(after_help = IMPORT_EXAMPLES)]

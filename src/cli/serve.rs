@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::arguments::{Global, Serve};
 use super::output::{Failure, Outcome, print_json};
 use crate::app::settings::Settings;
-use crate::app::{PrivateDir, Running, Signals, load_sample, say, start};
+use crate::app::{PrivateDir, Running, Signals, load_sample, room_for_connections, say, start};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::model::Scopes;
@@ -40,7 +40,20 @@ pub fn run(global: Global, arguments: &Serve) -> Outcome {
         // Whoever reads our address connects to us, not to what stands before some other server.
         settings.http.public_url.clear();
     }
+    leave_files_for_the_database(&mut settings);
     super::block_on(serve(settings, arguments))
+}
+
+fn leave_files_for_the_database(settings: &mut Settings) {
+    let wanted = settings.http.connections_max;
+    let room = room_for_connections(wanted);
+    if room < wanted {
+        settings.http.connections_max = room;
+        say(&format!(
+            "warning: this process may open so few files that it takes {room} connections at once, not {wanted} \
+             (server.connections_max); raise the limit: `ulimit -n`, or LimitNOFILE= of systemd"
+        ));
+    }
 }
 
 async fn serve(settings: Settings, arguments: &Serve) -> Outcome {

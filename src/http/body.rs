@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,44 +10,63 @@ use hyper::body::Body;
 use hyper::header::{self, HeaderMap};
 use tokio::sync::Semaphore;
 
+use super::budget::{Budget, Share};
 use super::service;
 use crate::error::{Error, Kind, Result};
 use crate::ingest;
 
-/// Larger gzip bodies are unpacked so many at once: what one will hold is known only afterwards.
-const UNPACKING_MAX: usize = 4;
+/// So many bodies of the largest size are held at once, or as many more smaller ones.
+const BODIES_MAX: usize = 8;
+/// Larger bodies are unpacked and decoded so many at once: what comes of one is known only afterwards.
+const WORKED_ON_MAX: usize = 4;
 /// A gzip body from so many bytes on is unpacked off the async workers.
 const UNPACK_ELSEWHERE_FROM_BYTES: usize = 16 * 1024;
-/// A full budget empties as soon as the bodies under way are stored.
-const RETRY_AFTER_S: u64 = 1;
 
 /// Types that no client means JSON by. Any other label is taken: tracking SDKs send JSON as a form.
 const FOREIGN_TYPES: [&str; 6] =
     ["multipart/", "text/xml", "application/xml", "application/x-protobuf", "application/protobuf", "text/html"];
 
-/// What a body is allowed.
+/// What a body is allowed, by itself and together with those of all other requests.
 pub struct Limits {
-    pub bytes_max: usize,
-    pub timeout: Duration,
-    pub budget: Arc<Budget>,
+    bytes_max: usize,
+    timeout: Duration,
+    budget: Arc<Budget>,
+    worked_on: Arc<Semaphore>,
 }
 
-/// A whole body, decompressed, and its share of the budget.
+/// A whole body, decompressed, and its share of what all may hold. Whoever keeps what the body held keeps the share.
 pub struct Received {
     pub bytes: Bytes,
-    _share: Share,
+    pub share: Share,
 }
 
-/// Bytes that the bodies of all requests may hold at once.
-pub struct Budget {
-    left: AtomicUsize,
-    unpacking: Arc<Semaphore>,
-}
+impl Limits {
+    pub fn new(bytes_max: usize, timeout: Duration) -> Limits {
+        const REFUSAL: &str = "the server reads as much as it can; send the same request again after Retry-After";
+        let budget = Budget::new(bytes_max.saturating_mul(BODIES_MAX), REFUSAL);
+        Limits { bytes_max, timeout, budget, worked_on: Arc::new(Semaphore::new(WORKED_ON_MAX)) }
+    }
 
-/// A part of the budget, given back when dropped.
-struct Share {
-    budget: Arc<Budget>,
-    bytes: usize,
+    /// A share of nothing yet of what all bodies may hold.
+    pub fn share(&self) -> Share {
+        self.budget.share()
+    }
+
+    /// Does the work on a large body off the async workers, beside that on a few others at most.
+    pub async fn work<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.worked_on).acquire_owned().await;
+        let permit = permit.map_err(|_| Error::internal("the permits for work on bodies are closed"))?;
+        service::blocking(move || {
+            let done = work();
+            drop(permit);
+            done
+        })
+        .await
+    }
 }
 
 /// Errors with `UnsupportedMedia` for a foreign type or encoding, `TooLarge`, `Timeout`, `Busy` if the budget is used up,
@@ -62,41 +80,17 @@ where
     if body.size_hint().lower() > limits.bytes_max as u64 {
         return Err(too_large(limits.bytes_max));
     }
-    let mut share = Share { budget: Arc::clone(&limits.budget), bytes: 0 };
+    let mut share = limits.share();
     let collected = tokio::time::timeout(limits.timeout, collect(body, limits.bytes_max, &mut share));
     let bytes = collected.await.map_err(|_| {
         Error::new(Kind::Timeout, "the request's body did not arrive in time; send it in smaller batches")
     })??;
     if !gzip {
-        return Ok(Received { bytes, _share: share });
+        return Ok(Received { bytes, share });
     }
     let unpacked = unpack(bytes, limits).await?;
     share.grow(unpacked.len())?;
-    Ok(Received { bytes: unpacked, _share: share })
-}
-
-impl Budget {
-    pub fn new(bytes: usize) -> Arc<Budget> {
-        Arc::new(Budget { left: AtomicUsize::new(bytes), unpacking: Arc::new(Semaphore::new(UNPACKING_MAX)) })
-    }
-}
-
-impl Share {
-    fn grow(&mut self, bytes: usize) -> Result<()> {
-        let taken = self.budget.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes));
-        if taken.is_err() {
-            let message = "the server reads as much as it can; send the same request again after Retry-After";
-            return Err(Error::new(Kind::Busy { retry_after_s: RETRY_AFTER_S }, message));
-        }
-        self.bytes += bytes;
-        Ok(())
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.budget.left.fetch_add(self.bytes, Relaxed);
-    }
+    Ok(Received { bytes: unpacked, share })
 }
 
 fn check_type(headers: &HeaderMap) -> Result<()> {
@@ -139,7 +133,7 @@ where
         let frame = frame.map_err(|_| Error::invalid("the request's body broke off, or its chunks are malformed"))?;
         let Ok(piece) = frame.into_data() else { continue };
         share.grow(piece.len())?;
-        if share.bytes > bytes_max {
+        if share.bytes() > bytes_max {
             return Err(too_large(bytes_max));
         }
         // A body in one piece, as most are, is not copied.
@@ -159,20 +153,15 @@ async fn unpack(bytes: Bytes, limits: &Limits) -> Result<Bytes> {
     if bytes.len() < UNPACK_ELSEWHERE_FROM_BYTES {
         return ingest::gunzip(&bytes, bytes_max).map(Bytes::from);
     }
-    let permit = Arc::clone(&limits.budget.unpacking).acquire_owned().await;
-    let permit = permit.map_err(|_| Error::internal("the permits for unpacking are closed"))?;
-    service::blocking(move || {
-        let unpacked = ingest::gunzip(&bytes, bytes_max).map(Bytes::from);
-        drop(permit);
-        unpacked
-    })
-    .await
+    limits.work(move || ingest::gunzip(&bytes, bytes_max).map(Bytes::from)).await
 }
 
 fn too_large(bytes_max: usize) -> Error {
     Error::new(
         Kind::TooLarge,
-        format!("the body may hold at most {bytes_max} bytes, decompressed; send it in smaller batches"),
+        format!(
+            "the body may hold at most {bytes_max} bytes, decompressed (limits.body_bytes_max); send it in smaller batches"
+        ),
     )
 }
 
@@ -183,7 +172,8 @@ mod tests {
     use hyper::header::HeaderValue;
 
     fn limits(bytes_max: usize, budget: usize) -> Limits {
-        Limits { bytes_max, timeout: Duration::from_secs(5), budget: Budget::new(budget) }
+        let budget = Budget::new(budget, "full");
+        Limits { budget, ..Limits::new(bytes_max, Duration::from_secs(5)) }
     }
 
     async fn read_with(name: header::HeaderName, value: &'static str, limits: &Limits) -> Result<Bytes> {

@@ -37,11 +37,10 @@ pub fn allow(reply: Reply, method: &Method, request: &HeaderMap, origins: &[Stri
     }
 }
 
-/// The request's origin, if the operator lists it, or lists `*`.
+/// The request's origin, if the operator lists it.
 fn listed<'r>(request: &'r HeaderMap, origins: &[String]) -> Option<&'r HeaderValue> {
     let origin = request.get(header::ORIGIN)?;
-    let listed = origins.iter().any(|listed| listed == "*" || listed.as_bytes() == origin.as_bytes());
-    listed.then_some(origin)
+    origins.iter().any(|listed| listed.as_bytes() == origin.as_bytes()).then_some(origin)
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub async fn compress(mut reply: Reply, request: &HeaderMap) -> Reply {
     };
     // If it failed, the reply would go out as it is.
     if let Ok(compressed) = compressed {
+        if let Some(share) = &mut reply.share {
+            share.shrink_to(compressed.len());
+        }
         reply.body = compressed.into();
         reply.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

@@ -6,6 +6,7 @@
 
 mod admin;
 mod body;
+mod budget;
 mod conn;
 mod cors;
 mod credentials;

@@ -118,11 +118,23 @@ impl Query {
         })
     }
 
-    /// Several words with commas between, each at most once.
-    pub fn list<T>(&self, name: &str, rule: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<Vec<T>>> {
+    /// Several words with commas between, each once. `rule` says which words there are.
+    pub fn list<T: PartialEq>(
+        &self,
+        name: &str,
+        rule: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Vec<T>>> {
         self.read(name, |text| {
-            let items: Option<Vec<T>> = text.split(',').map(&parse).collect();
-            items.ok_or_else(|| rule.to_string())
+            let mut items = vec![];
+            for word in text.split(',') {
+                let item = parse(word).ok_or_else(|| rule.to_string())?;
+                if items.contains(&item) {
+                    return Err(format!("names {word:?} more than once; name it once"));
+                }
+                items.push(item);
+            }
+            Ok(items)
         })
     }
 

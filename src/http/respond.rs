@@ -1,6 +1,7 @@
 //! From an outcome to a response: the only map from an error's kind to a status, and what every response carries.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -9,14 +10,19 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-use crate::error::{Error, Kind};
+use super::budget::{Budget, Share};
+use crate::error::{Error, Kind, Result};
+
+/// Smaller answers are not counted: all connections together hold little of them.
+const COUNTED_FROM_BYTES: usize = 64 * 1024;
 
 /// An answer before it is dressed for the wire.
-#[derive(Debug)]
 pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// What the body holds of a budget until the client has read it.
+    pub share: Option<Share>,
 }
 
 /// The shape of every error: the status by its standard name, and a message that says what to do.
@@ -34,12 +40,22 @@ impl Reply {
     pub fn new(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Reply { status, headers, body }
+        Reply { status, headers, body, share: None }
     }
 
     /// Neither a body nor a type of one.
     pub fn empty(status: StatusCode) -> Reply {
-        Reply { status, headers: HeaderMap::with_capacity(8), body: Bytes::new() }
+        Reply { status, headers: HeaderMap::with_capacity(8), body: Bytes::new(), share: None }
+    }
+
+    /// Counts a large body against the budget of all. Errors with `Busy` if that is used up.
+    pub fn within(mut self, budget: &Arc<Budget>) -> Result<Reply> {
+        if self.body.len() >= COUNTED_FROM_BYTES {
+            let mut share = budget.share();
+            share.grow(self.body.len())?;
+            self.share = Some(share);
+        }
+        Ok(self)
     }
 
     /// `value` is text of ours; one that no header can hold is left out.
@@ -82,7 +98,11 @@ impl Reply {
     }
 
     pub fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body));
+        let body = match self.share {
+            Some(share) => share.hold(self.body),
+            None => self.body,
+        };
+        let mut response = Response::new(Full::new(body));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         if Some(reason(self.status)) != self.status.canonical_reason() {

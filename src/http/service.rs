@@ -10,10 +10,11 @@ use http_body_util::Full;
 use hyper::body::Body;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 
-use super::body::{self, Budget, Received};
+use super::body::{self, Received};
+use super::budget::Budget;
 use super::guard::Violation;
 use super::metrics::Metrics;
 use super::path::{self, Entrance, Route};
@@ -29,8 +30,8 @@ use crate::error::{Error, Kind, Result};
 use crate::model::{Scope, Timestamp};
 use crate::store::Store;
 
-/// So many bodies of the largest size are held at once, or as many more smaller ones.
-const BODIES_MAX: usize = 8;
+/// What the large answers on their way to clients may hold in memory together.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Reads that take long run beside each other at most so often; the rest waits in line.
 const LONG_READS_MAX: usize = 4;
 /// A client that was told to come back finds a server with time again.
@@ -53,7 +54,8 @@ pub struct Service {
     pub(super) clock: Clock,
     pub(super) settings: Settings,
     pub(super) metrics: Metrics,
-    bodies: Arc<Budget>,
+    pub(super) bodies: body::Limits,
+    answers: Arc<Budget>,
     long_reads: Arc<Semaphore>,
     request_ids: RequestIds,
     stopping: AtomicBool,
@@ -61,7 +63,9 @@ pub struct Service {
 
 impl Service {
     pub fn new(store: Store, auth: Auth, clock: Clock, settings: Settings) -> Arc<Service> {
-        let bodies = Budget::new(settings.bounds.body_bytes_max.saturating_mul(BODIES_MAX));
+        const REFUSAL: &str =
+            "the server holds as many large answers as it can; ask for fewer at once, or again after Retry-After";
+        let bodies = body::Limits::new(settings.bounds.body_bytes_max, settings.body_timeout);
         Arc::new(Service {
             store,
             auth,
@@ -69,6 +73,7 @@ impl Service {
             settings,
             metrics: Metrics::default(),
             bodies,
+            answers: Budget::new(ANSWER_BYTES_MAX, REFUSAL),
             long_reads: Arc::new(Semaphore::new(LONG_READS_MAX)),
             request_ids: RequestIds::default(),
             stopping: AtomicBool::new(false),
@@ -134,6 +139,20 @@ impl Service {
         now.ok_or_else(|| Error::internal("the system's clock stands outside the years 0001 to 9999"))
     }
 
+    /// Makes an answer of what the database holds; `is_long`: off the async workers, beside a few others at most. Errors
+    /// with `Busy` if the answer is large and too many such are under way.
+    pub(super) async fn read<F>(self: &Arc<Self>, is_long: bool, read: F) -> Result<Reply>
+    where
+        F: FnOnce(&Store) -> Result<Reply> + Send + 'static,
+    {
+        if !is_long {
+            return read(&self.store)?.within(&self.answers);
+        }
+        // Within the long read, so that no more answers are finished at once than may be made at once.
+        let answers = Arc::clone(&self.answers);
+        self.long_read(move |store| read(store)?.within(&answers)).await
+    }
+
     /// Runs a read that may take long off the async workers, beside a few others at most.
     pub(super) async fn long_read<T, F>(self: &Arc<Self>, read: F) -> Result<T>
     where
@@ -155,12 +174,7 @@ impl Service {
     where
         B: Body<Data = Bytes>,
     {
-        let limits = body::Limits {
-            bytes_max: self.settings.bounds.body_bytes_max,
-            timeout: self.settings.body_timeout,
-            budget: Arc::clone(&self.bodies),
-        };
-        body::read(&head.headers, body, &limits).await
+        body::read(&head.headers, body, &self.bodies).await
     }
 
     async fn in_time<B>(self: &Arc<Self>, head: &Parts, body: B, route: Result<Route>, peer: Peer) -> Result<Reply>
@@ -199,7 +213,7 @@ impl Service {
         let query = Query::parse(text, query::known(&route))?;
         match route {
             Route::UsageSummary => usage_summary::get(self, head, query).await,
-            Route::ReadSystemEvents => system_events::get(self, head, &query),
+            Route::ReadSystemEvents => system_events::get(self, head, query).await,
             Route::AppendSystemEvents => ingest::append(self, head, body).await,
             Route::RecordUsage => ingest::record(self, head, body).await,
             Route::RegisterUsers => ingest::register(self, head, body).await,
@@ -249,8 +263,8 @@ impl Service {
         let mut reply = seal(encoding::compress(reply, &head.headers).await, request_id);
         let vary = if origins.is_empty() { "Accept-Encoding" } else { "Accept-Encoding, Origin" };
         reply.headers.insert(header::VARY, HeaderValue::from_static(vary));
-        if head.method == Method::HEAD {
-            // The length that GET would have (RFC 9110, 9.3.2).
+        if head.method == Method::HEAD && reply.status != StatusCode::NOT_MODIFIED {
+            // The length that GET would have (RFC 9110, 9.3.2); that of a 304 would be one that we have not looked up.
             reply.headers.insert(header::CONTENT_LENGTH, reply.body.len().into());
             reply.body = Bytes::new();
         }
@@ -279,75 +293,4 @@ fn seal(mut reply: Reply, request_id: &str) -> Reply {
 }
 
 #[cfg(test)]
-mod tests {
-    use http_body_util::{BodyExt, Empty};
-
-    use super::*;
-    use crate::auth::Keys;
-    use crate::ingest::Bounds;
-    use crate::store::{self, Durability};
-
-    fn service(directory: &tempfile::TempDir, handler_timeout: Duration) -> Arc<Service> {
-        let clock = Clock::manual(0);
-        let database = store::Settings {
-            path: directory.path().join("analytics.db"),
-            durability: Durability::None,
-            teams_max: 10,
-            services_max: 10,
-            queue_items_max: 10,
-        };
-        let store = Store::open(&database, clock.clone()).unwrap();
-        let long = Duration::from_secs(60);
-        let bounds = Bounds {
-            body_bytes_max: 1000,
-            items_max: 10,
-            nesting_max: 8,
-            message_bytes_max: 100,
-            attributes_bytes_max: 100,
-        };
-        let settings = Settings {
-            public_url: "http://127.0.0.1".into(),
-            contact: String::new(),
-            cors_origins: vec![],
-            connections_max: 10,
-            connections_per_peer_max: 10,
-            header_timeout: long,
-            body_timeout: long,
-            handler_timeout,
-            write_timeout: long,
-            connection_age_max: long,
-            drain_timeout: long,
-            metrics_public: false,
-            bounds,
-        };
-        Service::new(store.clone(), Auth::new(Keys::new(store, clock.clone())), clock, settings)
-    }
-
-    async fn get(service: &Arc<Service>, target: &str) -> (u16, String) {
-        let request = Request::get(target).body(Empty::<Bytes>::new()).unwrap();
-        let response = service.answer(request, Peer::Local).await;
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, String::from_utf8(body.to_vec()).unwrap())
-    }
-
-    #[tokio::test]
-    async fn work_that_does_not_end_in_time_is_503() {
-        const BY_USER: &str = "/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31&group_by=user";
-        let directory = tempfile::tempdir().unwrap();
-        let service = service(&directory, Duration::from_millis(20));
-        let _all = Arc::clone(&service.long_reads).acquire_many_owned(LONG_READS_MAX as u32).await.unwrap();
-        let (status, body) = get(&service, BY_USER).await;
-        assert_eq!(status, 503, "{body}");
-        assert_eq!(get(&service, "/healthz").await.0, 200);
-    }
-
-    #[tokio::test]
-    async fn a_stopping_server_is_alive_and_not_ready() {
-        let directory = tempfile::tempdir().unwrap();
-        let service = service(&directory, Duration::from_secs(60));
-        assert_eq!(get(&service, "/readyz").await, (200, r#"{"status":"ready"}"#.into()));
-        service.stop();
-        assert_eq!((get(&service, "/readyz").await.0, get(&service, "/healthz").await.0), (503, 200));
-    }
-}
+mod tests;

@@ -45,10 +45,7 @@ struct Groups {
 pub async fn get(service: &Arc<Service>, head: &Parts, query: Query) -> Result<Reply> {
     let question = Question::read(&query)?;
     let if_none_match = IfNoneMatch::of(&head.headers);
-    if question.is_long() {
-        return service.long_read(move |store| answer(store, &question, &query, &if_none_match)).await;
-    }
-    answer(&service.store, &question, &query, &if_none_match)
+    service.read(question.is_long(), move |store| answer(store, &question, &query, &if_none_match)).await
 }
 
 fn answer(store: &Store, question: &Question, query: &Query, if_none_match: &IfNoneMatch) -> Result<Reply> {

@@ -16,8 +16,7 @@ use crate::model::{History, Id};
 /// The body is one registration without `user_id`, or with the same one; none at all registers with what is known. 204.
 pub async fn register<B: Body<Data = Bytes>>(service: &Service, head: &Parts, body: B, id: Id) -> Result<Reply> {
     let received = service.receive(head, body).await?;
-    let body = if received.bytes.trim_ascii().is_empty() { b"{}".as_slice() } else { &received.bytes };
-    let registration = ingest::registration_of(id, body, &service.settings.bounds)?;
+    let registration = ingest::registration_of(id, &received.bytes, &service.settings.bounds)?;
     let rejected = service.store.register(vec![registration]).await?.pop();
     service.metrics.took_in(Intake::Users, usize::from(rejected.is_none()), usize::from(rejected.is_some()));
     match rejected {

@@ -40,6 +40,11 @@ impl<T> Batch<T> {
         self.items.len() + self.rejected.len()
     }
 
+    /// Where the last item stood, good or not; None of an empty batch.
+    pub fn last_origin(&self) -> Option<usize> {
+        self.origins.last().copied().max(self.rejected.last().map(|rejected| rejected.index))
+    }
+
     /// Adds what the store rejected (by index into `items`) to what could not be read.
     pub fn receipt(origins: Vec<usize>, unread: Vec<Rejected>, rejected_by_store: Vec<Rejected>) -> Receipt {
         let accepted = origins.len().saturating_sub(rejected_by_store.len());

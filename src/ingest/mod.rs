@@ -60,7 +60,7 @@ pub fn registrations(body: &[u8], bounds: &Bounds) -> Result<Batch<Registration>
     body::read(body, &Rules { now: Timestamp::MIN, bounds: *bounds })
 }
 
-/// The body of `PUT /users/{user_id}`: one object without `user_id`, or with the same one. Errors with `Invalid`.
+/// The body of `PUT /users/{user_id}`: one object without `user_id`, or with the same one, or nothing. Errors with `Invalid`.
 pub fn registration_of(user_id: Id, body: &[u8], bounds: &Bounds) -> Result<Registration> {
     registration::of(user_id, body, &Rules { now: Timestamp::MIN, bounds: *bounds })
 }

@@ -33,12 +33,12 @@ impl Item for Registration {
     }
 }
 
-/// The body of `PUT /users/{user_id}`. Errors with `Invalid`.
+/// The body of `PUT /users/{user_id}`; an empty one says nothing of the user, as `{}` does. Errors with `Invalid`.
 pub fn of(user_id: Id, body: &[u8], rules: &Rules) -> Result<Registration> {
-    let text = utf8(without_bom(body))?.trim_ascii();
-    if text.is_empty() {
-        return Err(Error::invalid("the body is empty; send a JSON object, {} if there is nothing to say of the user"));
-    }
+    let text = match utf8(without_bom(body))?.trim_ascii() {
+        "" => "{}",
+        text => text,
+    };
     let cells = read_cells(text, Registration::FIELDS)
         .map_err(|e| Error::invalid(format!("the body is not one JSON object: {}", reason_and_place(&e))))?;
     let mut cells = cells.map_err(Error::invalid)?;

@@ -1,9 +1,9 @@
-use std::io::Write;
-use std::process::Command;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::support::{Ended, Place, Server};
+use crate::support::{Ended, Place, SUMMARY, Server};
 
 /// Two users in three sessions: u-2's explicit one, and two of u-1.
 const USAGE: &str = "\
@@ -143,4 +143,28 @@ fn a_broken_file_does_not_keep_the_next_one_out() {
     assert_eq!(ended.code, 1);
     assert!(ended.stderr.starts_with(&broken), "{}", ended.stderr);
     assert_eq!(summary(&place)["total_sessions"], 3);
+}
+
+#[test]
+fn an_interrupted_import_says_how_far_it_came() {
+    let place = Place::new();
+    let key = place.run(&["key", "create", "--owner", "me", "--scope", "read:analytics"]).ok();
+    let server = place.serve();
+    let mut command = place.command();
+    command.args(["import", "usage", "-", "--database"]).arg(place.database());
+    let mut import = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = import.stdin.take().unwrap();
+    let line = "{\"user_id\":\"u-1\",\"timestamp\":\"2025-01-10T10:00:00Z\"}\n";
+    stdin.write_all(line.repeat(16_100).as_bytes()).unwrap();
+    while server.get(SUMMARY, key.trim_end()).1["active_users"] != 1 {}
+    // The pipe stays open: the import waits for more.
+    let interrupted = Command::new("kill").args(["-s", "INT", &import.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    let code = import.wait().unwrap().code();
+    let mut said = String::new();
+    import.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("standard input: interrupted; lines up to 16000 are done with"), "{said}");
+    assert!(said.contains("16000 accepted, 0 rejected"), "{said}");
+    drop(stdin);
 }

@@ -1,8 +1,8 @@
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use crate::support::{Ended, Place, SUMMARY};
+use crate::support::{Ended, Place, SUMMARY, Server};
 
 #[test]
 fn a_first_start_says_what_to_type_next() {
@@ -115,6 +115,25 @@ fn a_server_that_cannot_write_any_more_ends_and_says_why() {
     assert_eq!(code, Some(1));
     assert!(said.contains("error: the database can no longer be written to: "), "{said}");
     assert!(!place.path().join("analytics.db.sock").exists());
+}
+
+#[test]
+fn connections_leave_files_for_the_database() {
+    let place = Place::new();
+    let key = place.run(&["key", "create", "--owner", "me", "--scope", "read:analytics"]).ok();
+    let mut command = std::process::Command::new("sh");
+    let serve = format!("ulimit -n 200; exec {} serve --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_analytics"));
+    command.args(["-c", &serve]).current_dir(place.path());
+    let server = Server::start(command);
+    assert!(server.greeting.contains("takes 100 connections at once, not 1024"), "{}", server.greeting);
+    let address = server.url.strip_prefix("http://").unwrap();
+    let idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let mut first = &idle[0];
+    let request = format!("GET {SUMMARY} HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\n\r\n", key.trim_end());
+    first.write_all(request.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    first.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
 }
 
 #[test]

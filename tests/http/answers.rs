@@ -96,6 +96,9 @@ fn what_was_acknowledged_is_in_the_next_answer_and_its_tag_is_new() {
     let tag = before.header("etag").unwrap();
     let unchanged = server.request("GET", SUMMARY, &[("If-None-Match", tag)], b"");
     assert_eq!((unchanged.status, unchanged.header("etag"), unchanged.body.len()), (304, Some(tag), 0));
+    // A length of 0 would be that of the answer which a client has in its cache (RFC 9110, 8.6).
+    let unchanged = server.request("HEAD", SUMMARY, &[("If-None-Match", tag)], b"");
+    assert_eq!((unchanged.status, unchanged.header("content-length")), (304, None));
     let misspelt = format!("{SUMMARY}&limti=5");
     server.request("GET", &misspelt, &[("If-None-Match", tag)], b"").error(400, "Bad Request");
 

@@ -12,14 +12,14 @@ use std::sync::atomic::Ordering;
 
 use clap::ValueEnum;
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use self::progress::Progress;
 use self::target::{Importable, Target};
 use super::arguments::{self, Global};
 use super::output::{Failure, Outcome, print_json};
 use crate::app::settings::Settings;
-use crate::app::{Access, Admin, say};
+use crate::app::{Access, Admin, Signals, say};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::ingest::{self, Batch, Bounds};
@@ -50,18 +50,34 @@ struct Job<'a> {
     clock: Clock,
     strict: bool,
     progress: Progress,
+    /// Turns true when the person wants it to end.
+    interrupted: watch::Receiver<bool>,
 }
 
 pub fn run(global: Global, arguments: &arguments::Import) -> Outcome {
     let settings = super::settings(global, vec![])?;
     let bytes = total_bytes(&arguments.files)?;
     super::block_on(async {
+        let mut signals =
+            Signals::listen(true).map_err(|e| Error::internal(format!("cannot listen for signals: {e}")))?;
         let clock = Clock::system();
         let admin = Admin::open(&settings, Access::MayCreate, clock.clone()).await?;
-        let outcome = import(&admin, &settings, clock, bytes, arguments).await;
-        admin.close().await;
-        outcome
+        let (interrupt, interrupted) = watch::channel(false);
+        tokio::select! {
+            outcome = import(&admin, &settings, clock, bytes, interrupted, arguments) => {
+                admin.close().await;
+                outcome
+            }
+            () = second_signal(&mut signals, interrupt) => Err(Failure::Told),
+        }
     })
+}
+
+/// The first signal interrupts between two batches, so that it can be said how far the import came.
+async fn second_signal(signals: &mut Signals, interrupt: watch::Sender<bool>) {
+    signals.next().await;
+    interrupt.send_replace(true);
+    signals.next().await;
 }
 
 /// Bytes of all files together, None where standard input or a pipe is among them. Errors if one cannot be read: better
@@ -83,12 +99,14 @@ async fn import(
     settings: &Settings,
     clock: Clock,
     bytes: Option<u64>,
+    interrupted: watch::Receiver<bool>,
     arguments: &arguments::Import,
 ) -> Outcome {
     let started = clock.monotonic();
     let progress = Progress::start(bytes, clock.clone());
     let bounds = settings.http.bounds;
-    let job = Job { target: Target::of(admin), bounds, clock: clock.clone(), strict: arguments.strict, progress };
+    let (target, strict) = (Target::of(admin), arguments.strict);
+    let job = Job { target, bounds, clock: clock.clone(), strict, progress, interrupted };
     let mut totals = Totals::default();
     let done = match arguments.kind {
         Kind::Usage => job.take_files::<UsageEvent>(&arguments.files, &mut totals).await,
@@ -129,6 +147,9 @@ impl Job<'_> {
         for file in files {
             if self.take_file::<T>(file, totals).await? == Ending::Partly {
                 ending = Ending::Partly;
+                if self.is_interrupted() {
+                    break;
+                }
                 if self.strict {
                     self.progress.say("stopped there (--strict); what stands in the lines before it is taken in");
                     break;
@@ -150,11 +171,13 @@ impl Job<'_> {
         };
         let bytes_read = source.bytes_read();
         let mut batches = decode(source);
-        while let Some(batch) = batches.recv().await {
+        let mut last_line = 0;
+        while let Some(batch) = self.unless_interrupted(batches.recv()).await {
             let batch = match batch {
                 Ok(batch) => batch,
                 Err(error) => return Ok(self.cannot_go_on(name, &error)),
             };
+            last_line = batch.last_origin().unwrap_or(last_line);
             let rejected = self.take_batch(batch, totals).await?;
             for Rejected { index: line, message } in &rejected {
                 self.progress.say(&format!("{name}:{line}: {message}"));
@@ -164,8 +187,26 @@ impl Job<'_> {
                 return Ok(Ending::Partly);
             }
         }
+        if self.is_interrupted() {
+            self.progress.say(&format!("{name}: interrupted; lines up to {last_line} are done with"));
+            return Ok(Ending::Partly);
+        }
         self.progress.end_file(bytes_read.load(Ordering::Relaxed));
         Ok(Ending::Whole)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        *self.interrupted.borrow()
+    }
+
+    /// What `next` gives, or None once the import is interrupted: standard input may have nothing to give for long.
+    async fn unless_interrupted<T>(&self, next: impl Future<Output = Option<T>>) -> Option<T> {
+        let mut interrupted = self.interrupted.clone();
+        tokio::select! {
+            biased;
+            Ok(_) = interrupted.wait_for(|interrupted| *interrupted) => None,
+            next = next => next,
+        }
     }
 
     fn cannot_go_on(&self, name: &str, error: &Error) -> Ending {

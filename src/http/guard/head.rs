@@ -86,9 +86,11 @@ fn request_line(line: &[u8]) -> Result<Version, Violation> {
     }
 }
 
-/// Most targets are a path of plain characters; anything else is left to the parser that hyper uses.
+/// Most targets are a path of plain characters; anything else is left to the parser that hyper uses. That one cuts a
+/// fragment off, and so would make `DELETE /users/a#1`, whose client forgot to encode the id, erase another user.
 fn is_target(target: &[u8]) -> bool {
-    (target.starts_with(b"/") && target.iter().all(|byte| PLAIN[usize::from(*byte)])) || Uri::try_from(target).is_ok()
+    (target.starts_with(b"/") && target.iter().all(|byte| PLAIN[usize::from(*byte)]))
+        || (!target.contains(&b'#') && Uri::try_from(target).is_ok())
 }
 
 /// What the headers seen so far say about framing.
@@ -120,13 +122,22 @@ impl Headers {
     fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), Violation> {
         // By length first: most headers are none of these.
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => self.hosts += 1,
+            4 if name.eq_ignore_ascii_case(b"host") => self.host(value)?,
             14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value)?,
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value)?,
             7 if name.eq_ignore_ascii_case(b"upgrade") => upgrade(value)?,
             _ => {}
         }
         Ok(())
+    }
+
+    /// Its value is never used; but what is no host at all must be refused (RFC 9112, 3.2).
+    fn host(&mut self, value: &[u8]) -> Result<(), Violation> {
+        self.hosts += 1;
+        match value.iter().all(|byte| HOST[usize::from(*byte)]) {
+            true => Ok(()),
+            false => Err(Violation::Malformed("the Host header must be a host, and its port if it has one")),
+        }
     }
 
     fn content_length(&mut self, value: &[u8]) -> Result<(), Violation> {
@@ -186,6 +197,9 @@ const TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
 
 /// Characters of a target that need no closer look.
 const PLAIN: [bool; 256] = table(b"/?&=%-._~:,+@!$'()*;");
+
+/// Characters of a host and port (RFC 3986, 3.2.2).
+const HOST: [bool; 256] = table(b"-._~%!$&'()*+,;=:[]");
 
 /// Letters, digits and `others`. Every byte of a head is looked up, so it is done by table.
 const fn table(others: &[u8]) -> [bool; 256] {

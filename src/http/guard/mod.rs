@@ -141,9 +141,10 @@ mod tests {
 
     #[test]
     fn requests_in_order_pass_whole_however_they_are_cut() {
-        let good: [&[u8]; 9] = [
+        let good: [&[u8]; 10] = [
             b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
             b"\r\n\r\nGET /a?b=c HTTP/1.0\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n",
             b"GET http://x/a HTTP/1.1\r\nHost: x\r\n\r\n",
             b"OPTIONS * HTTP/1.1\r\nHost: x\r\nX-Empty:\r\n\r\n",
             b"POST / HTTP/1.1\r\nhost:x\r\ncontent-length: 5\r\n\r\n\r\n\r\nxGET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_breaks_the_rules_is_refused_before_a_byte_of_it_passes() {
-        let bad: [&[u8]; 27] = [
+        let bad: [&[u8]; 30] = [
             b"GET / HTTP/1.1\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
             b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -190,6 +191,9 @@ mod tests {
             b"GET / HTTP/1.2\r\nHost: x\r\n\r\n",
             b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
             b"GET /\r\nHost: x\r\n\r\n",
+            b"DELETE /users/a#1 HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: x y\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: u@x/a\r\n\r\n",
             b"G(T / HTTP/1.1\r\nHost: x\r\n\r\n",
             b"\x16\x03\x01\x02\0\x01",
         ];

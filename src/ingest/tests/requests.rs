@@ -328,11 +328,12 @@ fn a_put_names_its_user_in_the_path_and_may_do_so_again() {
         registered_at: Change::Keep,
         deactivated_at: Change::Keep,
     };
-    assert_eq!(put("{}"), Ok(nothing.clone()));
+    for empty in ["{}", "", " \n", "\u{feff}"] {
+        assert_eq!(put(empty), Ok(nothing.clone()), "{empty:?}");
+    }
     assert_eq!(put("\u{feff} {\n\"user_id\":\"a/b\"}\n"), Ok(nothing.clone()));
     assert_eq!(put(r#"{"team_id":"t"}"#), Ok(Registration { team_id: Change::Set(id("t")), ..nothing }));
     let cases = [
-        ("", "the body is empty; send a JSON object, {} if there is nothing to say of the user"),
         ("[]", "an item must be a JSON object, not an array"),
         (r#"{"user_id":"b"}"#, r#"user_id must be left out or be the path's "a/b""#),
         (r#"{"user_id":1}"#, "user_id must be a string, not a number"),

@@ -70,6 +70,7 @@ fn a_log_parameter_that_breaks_a_rule_is_named_with_what_it_may_be() {
         ("severity=fatal", "info"),
         ("severity=", "severity"),
         ("severity=warning,", "severity"),
+        ("severity=info,error,info", "\"severity\" names \"info\" more than once"),
         ("severity=Warning", "severity"),
         ("service=", "service"),
         ("from=yesterday", "from"),
