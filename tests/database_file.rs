@@ -11,6 +11,7 @@ fn settings(path: &Path) -> Settings {
     Settings {
         path: path.to_path_buf(),
         durability: Durability::Full,
+        bytes_max: 0,
         teams_max: 100,
         services_max: 100,
         queue_items_max: 1_000,

@@ -2,8 +2,10 @@
 //! `register`, `erase`, `append` on [`Store`]; `figures`, `series`, `groups`, `page`, `scan`, `check` and the revisions on
 //! [`Snapshot`]); control tables have their own and never join facts.
 
+mod checkpoint;
 mod digest;
 mod failure;
+mod job;
 mod keys;
 mod log;
 mod open;
@@ -24,6 +26,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use self::digest::DigestKey;
+use self::job::{ControlJob, Job, Reply};
 pub use self::keys::ApiKey;
 pub use self::open::{Durability, beside};
 use self::queue::Queue;
@@ -32,7 +35,7 @@ pub use self::snapshot::{Revision, Snapshot};
 pub use self::stats::{COMMIT_BUCKETS_S, StatsReading};
 use self::usage::Bounds;
 use self::view::Views;
-use self::writer::{ControlJob, Job, Reply, Writer};
+use self::writer::Writer;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::{History, Id, Registration, Rejected, SystemEvent, UsageEvent};
@@ -41,6 +44,8 @@ use crate::model::{History, Id, Registration, Rejected, SystemEvent, UsageEvent}
 pub struct Settings {
     pub path: PathBuf,
     pub durability: Durability,
+    /// The file may not grow beyond so many bytes, its WAL apart; 0 for no bound.
+    pub bytes_max: u64,
     /// Distinct teams taken, over the life of the database.
     pub teams_max: u32,
     /// Distinct services taken, of usage and of the log each.
@@ -74,7 +79,7 @@ impl Store {
     /// another process holds it, `Internal` if the file is foreign, newer, damaged or cannot be written.
     pub fn open(settings: &Settings, clock: Clock) -> Result<Store> {
         let lock = open::Lock::take(&settings.path)?;
-        let conn = open::open_writer(&settings.path, settings.durability, clock.unix_micros())?;
+        let conn = open::open_writer(settings, clock.unix_micros())?;
         let (database_id, key) = identity(&conn)?;
         let bounds = Bounds { teams_max: settings.teams_max, services_max: settings.services_max };
         let queue = Arc::new(Queue::new(settings.queue_items_max));
