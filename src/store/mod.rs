@@ -10,8 +10,11 @@ mod keys;
 mod log;
 mod open;
 mod queue;
+mod repair;
 mod snapshot;
 mod stats;
+#[cfg(test)]
+mod testing;
 mod upgrade;
 mod usage;
 mod varint;
@@ -30,6 +33,7 @@ use self::job::{ControlJob, Job, Reply};
 pub use self::keys::ApiKey;
 pub use self::open::{Durability, beside};
 use self::queue::Queue;
+pub use self::repair::repair;
 use self::snapshot::ReaderPool;
 pub use self::snapshot::{Revision, Snapshot};
 pub use self::stats::{COMMIT_BUCKETS_S, StatsReading};
@@ -84,7 +88,8 @@ impl Store {
         let bounds = Bounds { teams_max: settings.teams_max, services_max: settings.services_max };
         let queue = Arc::new(Queue::new(settings.queue_items_max));
         let stats = Arc::new(stats::Stats::default());
-        let (writer, views) = Writer::load(conn, key.clone(), bounds, clock, Arc::clone(&queue), Arc::clone(&stats))?;
+        let loaded = Writer::load(conn, key.clone(), bounds, clock, Arc::clone(&queue), Arc::clone(&stats));
+        let (writer, views) = loaded.map_err(|error| unloadable(&settings.path, &error))?;
         let (failing, failed) = watch::channel(None);
         let thread = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(failing));
         let thread = thread.map_err(|e| Error::internal(format!("cannot start the writer: {e}")))?;
@@ -217,6 +222,15 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> ControlJob for Control
         let value = value.ok_or_else(|| Error::internal("the job was not run"));
         let _ = reply.send(outcome.and(value));
     }
+}
+
+/// What is kept in memory follows from the base facts: most damage to it can be mended.
+fn unloadable(path: &Path, error: &Error) -> Error {
+    Error::internal(format!(
+        "cannot load {}: {error}. `analytics check --repair` makes everything anew that follows from the base facts; if \
+         those are damaged too, restore a backup",
+        path.display()
+    ))
 }
 
 fn identity(conn: &Connection) -> Result<(Arc<str>, DigestKey)> {

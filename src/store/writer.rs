@@ -19,6 +19,7 @@ use super::open::bytes_max;
 use super::queue::{Next, Queue};
 use super::stats::Stats;
 use super::usage::{Bounds, UsageWriter};
+use super::varint::damaged;
 use super::view::{View, Views};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
@@ -134,7 +135,7 @@ impl Writer {
     }
 
     fn transact(&mut self, progress: &mut Progress, group: Vec<Job>) -> Result<()> {
-        let next = self.commit_seq + 1;
+        let next = self.commit_seq.checked_add(1).ok_or_else(damaged)?;
         progress.attempt(|| execute(&self.conn, "begin immediate"));
         self.run_jobs(progress, group);
         progress.attempt(|| self.finish(next));
