@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use analytics::clock::Clock;
 use analytics::error::Kind;
-use analytics::store::{Durability, Settings, Store, beside};
+use analytics::model::{Id, Severity, SystemEvent, Timestamp, UsageEvent};
+use analytics::store::{Durability, Settings, Store, beside, repair};
 use rusqlite::Connection;
 
 fn settings(path: &Path) -> Settings {
     Settings {
         path: path.to_path_buf(),
         durability: Durability::Full,
+        bytes_max: 0,
         teams_max: 100,
         services_max: 100,
         queue_items_max: 1_000,
@@ -103,4 +105,128 @@ fn a_missing_directory_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let message = open(&dir.path().join("no/such/a.db")).err().unwrap().message;
     assert!(message.contains("no/such/a.db.lock"), "{message}");
+}
+
+/// A database with some of everything, closed.
+fn filled(dir: &Path) -> PathBuf {
+    let path = dir.join("a.db");
+    let store = open(&path).unwrap();
+    let at = |n: i64| Timestamp::from_unix_micros(n * 3_600_000_000).unwrap();
+    let usage = |n: i64| UsageEvent {
+        user_id: Id::new(format!("user {}", n % 40)).unwrap(),
+        at: at(n),
+        team_id: Id::new(format!("team {}", n % 3)).ok(),
+        service: Id::new("api").ok(),
+        session_id: (n % 5 == 0).then(|| Id::new(format!("session {}", n / 10)).unwrap()),
+    };
+    let log = |n: i64| SystemEvent {
+        at: at(n % 70),
+        severity: Severity::ALL[n as usize % 3],
+        service: Id::new("db").ok(),
+        message: format!("message {n}"),
+        event_id: (n % 4 == 0).then(|| Id::new(format!("event {n}")).unwrap()),
+        attributes: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(store.record((0..400).map(usage).collect())).unwrap(), []);
+    assert_eq!(runtime.block_on(store.append((0..9_000).map(log).collect())).unwrap(), []);
+    assert_eq!(check(&store), Vec::<String>::new());
+    store.close();
+    path
+}
+
+fn check(store: &Store) -> Vec<String> {
+    store.snapshot().unwrap().check().unwrap()
+}
+
+/// Damage, by the words that the refusal to open must hold; none where only `check` can see it.
+const DAMAGES: &[&str] = &[
+    "update usage_delta set delta = x'ff'",
+    "update usage_delta set delta = substr(delta, 1, length(delta) - 1)",
+    "update usage_fold set seq = 5, folded_seq = 9",
+    "update log_leaf set counts = x'80'",
+    "update log_leaf set counts = x'04ffffffff0f'",
+    "update log_leaf set counts = x'fcffffff0f01'",
+    "delete from log_leaf where at = (select min(at) from log_leaf)",
+    "update log_counted set seq = -1",
+];
+
+#[test]
+fn damage_to_what_follows_from_the_base_facts_is_refused_and_repaired() {
+    for damage in DAMAGES {
+        let dir = tempfile::tempdir().unwrap();
+        let path = filled(dir.path());
+        assert!(Connection::open(&path).unwrap().execute(damage, []).unwrap() > 0, "{damage}");
+        let refused = open(&path).err().unwrap_or_else(|| panic!("{damage} is not seen")).message;
+        assert!(refused.contains("check --repair") && refused.contains(path.to_str().unwrap()), "{damage}: {refused}");
+        repair(&settings(&path), &Clock::system()).unwrap();
+        assert_eq!(check(&open(&path).unwrap()), Vec::<String>::new(), "{damage}");
+    }
+}
+
+#[test]
+fn a_repair_gives_the_answers_of_before_and_new_revisions() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    let answers = |store: &Store| {
+        let snapshot = store.snapshot().unwrap();
+        let day = |text| analytics::model::Day::parse(text).unwrap();
+        let range = analytics::model::DateRange::new(day("1970-01-03"), day("1970-01-09")).unwrap();
+        let by_user = analytics::model::GroupBy::User;
+        let groups = snapshot.groups(range, &Default::default(), by_user, 0, 100).unwrap();
+        let start = analytics::model::Start::Offset(4_321);
+        let page = snapshot.page(&Default::default(), analytics::model::TimeOrder::NewestFirst, start, 50).unwrap();
+        ((groups, page), (snapshot.usage_revision().number, snapshot.log_revision().number))
+    };
+    let (before, (usage, log)) = answers(&open(&path).unwrap());
+    let wreck = "
+        delete from usage_node; delete from usage_count; delete from usage_user_history; delete from usage_delta;
+        delete from log_order; delete from log_leaf; delete from log_event_id";
+    Connection::open(&path).unwrap().execute_batch(wreck).unwrap();
+    repair(&settings(&path), &Clock::system()).unwrap();
+    assert_eq!(answers(&open(&path).unwrap()), (before, (usage + 1, log + 1)));
+}
+
+#[test]
+fn a_database_in_use_is_not_repaired() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    let _held = open(&path).unwrap();
+    assert_eq!(repair(&settings(&path), &Clock::system()).unwrap_err().kind, Kind::Conflict);
+}
+
+#[test]
+fn a_reader_does_not_wait_for_ever_for_a_commit_that_is_not_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    let store = open(&path).unwrap();
+    Connection::open(&path).unwrap().execute("update database set commit_seq = 77777", []).unwrap();
+    let message = store.snapshot().err().expect("no view fits").message;
+    assert!(message.contains("another program"), "{message}");
+}
+
+#[test]
+fn a_database_has_one_lock_by_whichever_name_it_is_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = made(dir.path());
+    let link = dir.path().join("link.db");
+    std::os::unix::fs::symlink("a.db", &link).unwrap();
+    let far = dir.path().join("far.db");
+    std::os::unix::fs::symlink(&link, &far).unwrap();
+    for (first, second) in [(&path, &far), (&far, &path), (&link, &far)] {
+        let _held = open(first).unwrap();
+        assert_eq!(open(second).err().expect("one file, one lock").kind, Kind::Conflict);
+    }
+    assert!(!beside(dir.path(), "far.db.lock").exists());
+}
+
+#[test]
+fn a_path_is_a_path_whatever_sqlite_would_make_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["file:a.db?mode=memory", "with blanks and 'quotes'.db", "a?b=c#d%20.db"] {
+        let path = dir.path().join(name);
+        open(&path).unwrap().close();
+        open(&path).unwrap().snapshot().unwrap();
+        assert!(path.exists(), "{name}");
+    }
 }

@@ -11,7 +11,7 @@ use crate::auth::{Auth, Keys};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::http::{Local, Service};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// Whether a command may make the database if it does not exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,12 +42,8 @@ impl Admin {
     /// Errors with a message for the operator: `NotFound` if there is no database where one must be, `Conflict` if
     /// something without a socket holds it.
     pub async fn open(settings: &Settings, access: Access, clock: Clock) -> Result<Admin> {
-        let path = &settings.store.path;
-        if access == Access::Existing && !fs::exists(path).unwrap_or(true) {
-            return Err(Error::new(
-                Kind::NotFound,
-                format!("no database at {}; start `analytics serve`, or name it with --database", path.display()),
-            ));
+        if access == Access::Existing {
+            must_exist(settings)?;
         }
         for _ in 1..TRIES {
             match Admin::try_open(settings, clock.clone()).await {
@@ -56,6 +52,13 @@ impl Admin {
             }
         }
         Admin::try_open(settings, clock).await
+    }
+
+    /// Makes everything anew that follows from the base facts. Errors with a message for the operator: `NotFound` if
+    /// there is no database, `Conflict` if a server holds it.
+    pub fn repair(settings: &Settings, clock: &Clock) -> Result<()> {
+        must_exist(settings)?;
+        store::repair(&settings.store, clock)
     }
 
     async fn try_open(settings: &Settings, clock: Clock) -> Result<Admin> {
@@ -112,6 +115,15 @@ impl Admin {
             let _ = tokio::task::spawn_blocking(move || store.close()).await;
         }
     }
+}
+
+fn must_exist(settings: &Settings) -> Result<()> {
+    let path = &settings.store.path;
+    if fs::exists(path).unwrap_or(true) {
+        return Ok(());
+    }
+    let message = format!("no database at {}; start `analytics serve`, or name it with --database", path.display());
+    Err(Error::new(Kind::NotFound, message))
 }
 
 fn message_of(status: u16, body: &[u8]) -> String {

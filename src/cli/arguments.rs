@@ -232,11 +232,15 @@ pub struct KeyCreate {
 
 const CHECK_HELP: &str = "\
 It reads the whole database and changes nothing; a running server goes on meanwhile.
-Exit code 1 if anything differs.";
+With --repair it first makes anew all that follows from the base facts, in one
+transaction; the server must be stopped. Exit code 1 if anything differs.";
 
 #[derive(Args, Debug)]
 #[command(after_help = CHECK_HELP)]
 pub struct Check {
+    /// Make every rollup and count anew from the base facts first; the server must be stopped
+    #[arg(long)]
+    pub repair: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

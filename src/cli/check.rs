@@ -14,6 +14,9 @@ struct Findings {
 
 pub fn run(global: Global, arguments: &Check) -> Outcome {
     let settings = super::settings(global, vec![])?;
+    if arguments.repair {
+        Admin::repair(&settings, &Clock::system())?;
+    }
     super::block_on(async {
         let admin = Admin::open(&settings, Access::Existing, Clock::system()).await?;
         let answer = admin.send("POST", "/admin/check", "").await;

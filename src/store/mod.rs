@@ -2,14 +2,19 @@
 //! `register`, `erase`, `append` on [`Store`]; `figures`, `series`, `groups`, `page`, `scan`, `check` and the revisions on
 //! [`Snapshot`]); control tables have their own and never join facts.
 
+mod checkpoint;
 mod digest;
 mod failure;
+mod job;
 mod keys;
 mod log;
 mod open;
 mod queue;
+mod repair;
 mod snapshot;
 mod stats;
+#[cfg(test)]
+mod testing;
 mod upgrade;
 mod usage;
 mod varint;
@@ -24,15 +29,17 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use self::digest::DigestKey;
+use self::job::{ControlJob, Job, Reply};
 pub use self::keys::ApiKey;
 pub use self::open::{Durability, beside};
 use self::queue::Queue;
+pub use self::repair::repair;
 use self::snapshot::ReaderPool;
 pub use self::snapshot::{Revision, Snapshot};
 pub use self::stats::{COMMIT_BUCKETS_S, StatsReading};
 use self::usage::Bounds;
 use self::view::Views;
-use self::writer::{ControlJob, Job, Reply, Writer};
+use self::writer::Writer;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::{History, Id, Registration, Rejected, SystemEvent, UsageEvent};
@@ -41,6 +48,8 @@ use crate::model::{History, Id, Registration, Rejected, SystemEvent, UsageEvent}
 pub struct Settings {
     pub path: PathBuf,
     pub durability: Durability,
+    /// The file may not grow beyond so many bytes, its WAL apart; 0 for no bound.
+    pub bytes_max: u64,
     /// Distinct teams taken, over the life of the database.
     pub teams_max: u32,
     /// Distinct services taken, of usage and of the log each.
@@ -74,12 +83,13 @@ impl Store {
     /// another process holds it, `Internal` if the file is foreign, newer, damaged or cannot be written.
     pub fn open(settings: &Settings, clock: Clock) -> Result<Store> {
         let lock = open::Lock::take(&settings.path)?;
-        let conn = open::open_writer(&settings.path, settings.durability, clock.unix_micros())?;
+        let conn = open::open_writer(settings, clock.unix_micros())?;
         let (database_id, key) = identity(&conn)?;
         let bounds = Bounds { teams_max: settings.teams_max, services_max: settings.services_max };
         let queue = Arc::new(Queue::new(settings.queue_items_max));
         let stats = Arc::new(stats::Stats::default());
-        let (writer, views) = Writer::load(conn, key.clone(), bounds, clock, Arc::clone(&queue), Arc::clone(&stats))?;
+        let loaded = Writer::load(conn, key.clone(), bounds, clock, Arc::clone(&queue), Arc::clone(&stats));
+        let (writer, views) = loaded.map_err(|error| unloadable(&settings.path, &error))?;
         let (failing, failed) = watch::channel(None);
         let thread = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(failing));
         let thread = thread.map_err(|e| Error::internal(format!("cannot start the writer: {e}")))?;
@@ -212,6 +222,15 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> ControlJob for Control
         let value = value.ok_or_else(|| Error::internal("the job was not run"));
         let _ = reply.send(outcome.and(value));
     }
+}
+
+/// What is kept in memory follows from the base facts: most damage to it can be mended.
+fn unloadable(path: &Path, error: &Error) -> Error {
+    Error::internal(format!(
+        "cannot load {}: {error}. `analytics check --repair` makes everything anew that follows from the base facts; if \
+         those are damaged too, restore a backup",
+        path.display()
+    ))
 }
 
 fn identity(conn: &Connection) -> Result<(Arc<str>, DigestKey)> {

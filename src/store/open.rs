@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, named_params};
 
-use super::upgrade;
+use super::{Settings, upgrade};
 use crate::error::{Error, Kind, Result};
 
 /// "anlt": marks a file as ours (pragma application_id).
@@ -64,11 +64,29 @@ impl Lock {
     }
 }
 
-/// `<database><suffix>`: files that belong to the database lie beside it.
+/// `<database><suffix>`: files that belong to the database lie beside it. Where the database's name is a symbolic link,
+/// they lie beside the file it leads to: one file has one lock, by whichever name it is called.
 pub fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
+    let mut name = followed(database).into_os_string();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// The file behind symbolic links; of a directory it does not matter by which way it is reached. What was relative
+/// stays so: a socket's path may not be long.
+fn followed(path: &Path) -> PathBuf {
+    const LINKS_MAX: usize = 40;
+    let mut path = path.to_path_buf();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
+}
+
+/// As SQLite takes it for the name of a file, whatever it is called: `:memory:` is none by itself.
+fn file_name(path: &Path) -> PathBuf {
+    if path.is_relative() { Path::new(".").join(path) } else { path.to_path_buf() }
 }
 
 fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
@@ -77,14 +95,17 @@ fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
 
 /// Opens the one writing connection; makes a fresh database where there is none, upgrades an older one.
 /// Errors with a message for the operator if the file is foreign, newer or damaged. The caller holds the lock.
-pub fn open_writer(path: &Path, durability: Durability, now_unix_micros: i64) -> Result<Connection> {
+pub fn open_writer(settings: &Settings, now_unix_micros: i64) -> Result<Connection> {
+    let path = settings.path.as_path();
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(Error::internal(format!("SQLite {} is too old; 3.51.3 is needed", rusqlite::version())));
     }
-    let mut conn = Connection::open(path).map_err(|e| explain(path, e))?;
+    // Without SQLITE_OPEN_URI: a path is a path, even one that begins with "file:".
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn = Connection::open_with_flags(file_name(path), flags).map_err(|e| explain(path, e))?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     // Before the first write: making a file that is thrown away must not wait for the disk either.
-    conn.execute_batch(match durability {
+    conn.execute_batch(match settings.durability {
         Durability::Full => "pragma synchronous = full",
         Durability::None => "pragma synchronous = off",
     })?;
@@ -105,13 +126,33 @@ pub fn open_writer(path: &Path, durability: Durability, now_unix_micros: i64) ->
         upgrade::bring_up(&mut conn)?;
         upgrade::compare_with_fresh(&conn).map_err(|e| Error { message: format!("{}: {e}", path.display()), ..e })?;
     }
+    if settings.bytes_max > 0 {
+        bound(&conn, settings.bytes_max)?;
+    }
     Ok(conn)
+}
+
+/// Lets the file grow up to so many bytes, but never below what it has: writes that need more are refused.
+fn bound(conn: &Connection, bytes_max: u64) -> Result<()> {
+    let page_bytes: u32 = conn.query_row("pragma page_size", [], |row| row.get(0))?;
+    let pages = (bytes_max / u64::from(page_bytes)).clamp(1, PAGES_UNBOUNDED - 1);
+    Ok(conn.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(()))?)
+}
+
+/// What SQLite allows a file of which nobody says more.
+const PAGES_UNBOUNDED: u64 = 0xffff_fffe;
+
+/// Up to how many bytes the file may grow; None if there is no bound but SQLite's own.
+pub fn bytes_max(conn: &Connection) -> Result<Option<u64>> {
+    let pragma = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let (pages, page_bytes) = (pragma("pragma max_page_count")? as u64, pragma("pragma page_size")? as u64);
+    Ok((pages < PAGES_UNBOUNDED).then_some(pages * page_bytes))
 }
 
 /// Opens a connection that can only read.
 pub fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags)?;
+    let conn = Connection::open_with_flags(file_name(path), flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     set_pragmas(&conn)?;
     conn.execute_batch("pragma query_only = on; pragma cache_size = -16384;")?;

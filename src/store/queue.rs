@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::writer::Job;
+use super::job::Job;
 use crate::error::{Error, Kind, Result};
 
 /// A client that comes back after so long finds a queue that has moved on by many groups.
@@ -87,5 +87,13 @@ impl Queue {
     pub fn close(&self) {
         self.state.lock().closed = true;
         self.arrived.notify_one();
+    }
+
+    /// Closes, and drops the jobs that wait: whoever sent them is told at once that nobody will do them.
+    pub fn abandon(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.items = 0;
+        state.jobs.clear();
     }
 }

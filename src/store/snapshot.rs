@@ -9,7 +9,7 @@ use super::log::{self, LogSnapshot};
 use super::usage::figures::{self, UsageSnapshot};
 use super::view::View;
 use super::{Inner, open};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{
     ArrivalPage, DateRange, Figures, GroupBy, GroupPage, Interval, LogFilter, LogPage, Period, Start, TimeOrder,
     UsageFilter,
@@ -17,6 +17,8 @@ use crate::model::{
 
 /// Idle connections kept; as many are made as there are readers at once.
 const IDLE_MAX: usize = 16;
+/// A reader that is overtaken so often is not slow: somebody else has written to the database.
+const TRIES_MAX: u32 = 1_000;
 
 #[derive(Default)]
 pub struct ReaderPool(Mutex<Vec<Connection>>);
@@ -53,7 +55,7 @@ impl<'s> Snapshot<'s> {
             Some(conn) => conn,
             None => open::open_reader(&store.path)?,
         };
-        loop {
+        for _ in 0..TRIES_MAX {
             conn.prepare_cached("begin")?.execute([])?;
             let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             let (commit_seq, usage_revision, log_revision) = conn.prepare_cached(STATE)?.query_row([], read)?;
@@ -63,6 +65,9 @@ impl<'s> Snapshot<'s> {
             // Overtaken by many commits between two statements: begin again on the newest.
             conn.prepare_cached("rollback")?.execute([])?;
         }
+        Err(Error::internal(
+            "database.commit_seq is not ours: another program has written to the database, or damaged it",
+        ))
     }
 
     pub fn usage_revision(&self) -> Revision {
@@ -107,10 +112,16 @@ impl<'s> Snapshot<'s> {
 
     /// Recomputes every rollup and count from the base facts. One line for each thing that differs; none is well.
     pub fn check(&self) -> Result<Vec<String>> {
-        let mut differs = self.damaged_pages()?;
-        differs.extend(figures::check(&self.usage())?);
-        differs.extend(log::check(&self.log())?);
-        Ok(differs)
+        let parts = [
+            ("SQLite", self.damaged_pages()),
+            ("usage", figures::check(&self.usage())),
+            ("log", log::check(&self.log())),
+        ];
+        // What cannot be read is a finding, too, and the other parts are of interest all the same.
+        let lines = |(part, found): (&str, Result<Vec<String>>)| {
+            found.unwrap_or_else(|error| vec![format!("{part}: cannot be checked to the end: {error}")])
+        };
+        Ok(parts.into_iter().flat_map(lines).collect())
     }
 
     /// What SQLite itself finds wrong with the file.

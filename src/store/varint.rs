@@ -78,7 +78,7 @@ impl<'a> Cursor<'a> {
 
 /// A blob that we did not write so.
 pub fn damaged() -> Error {
-    Error::internal("the database holds a damaged record; run `analytics check`")
+    Error::internal("the database holds a damaged record; `analytics check` says which")
 }
 
 #[cfg(test)]

@@ -197,6 +197,7 @@ fn store_settings(directory: &TempDir) -> StoreSettings {
     StoreSettings {
         path: directory.path().join("analytics.db"),
         durability: Durability::None,
+        bytes_max: 0,
         teams_max: 1000,
         services_max: 1000,
         queue_items_max: 100_000,

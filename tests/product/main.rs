@@ -7,6 +7,7 @@ mod durability;
 mod erasure;
 mod errors;
 mod fixtures;
+mod full_disk;
 mod log_pages;
 mod properties;
 mod real_data;

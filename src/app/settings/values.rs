@@ -108,6 +108,7 @@ impl Values {
         store::Settings {
             path: PathBuf::from(self.text("database.path")),
             durability: Durability::Full,
+            bytes_max: self.number("database.bytes_max"),
             teams_max: self.number("limits.teams_max"),
             services_max: self.number("limits.services_max"),
             queue_items_max: self.number("limits.queue_items_max"),

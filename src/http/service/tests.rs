@@ -13,6 +13,7 @@ fn service(directory: &tempfile::TempDir, handler_timeout: Duration) -> Arc<Serv
     let database = store::Settings {
         path: directory.path().join("analytics.db"),
         durability: Durability::None,
+        bytes_max: 0,
         teams_max: 10,
         services_max: 10,
         queue_items_max: 10,

@@ -74,6 +74,11 @@ impl Counts {
         of_service.filter(|(cell, _)| filter.severities.contains(cell.severity())).map(|(_, n)| u64::from(*n)).sum()
     }
 
+    /// The highest service among them.
+    pub fn last_service(&self) -> Option<u32> {
+        self.cells.last().map(|(cell, _)| cell.service())
+    }
+
     /// Varints: for each cell the step from the one before, and its count. Some two bytes a cell.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.cells.len() * 3);

@@ -58,11 +58,24 @@ impl Unsaved {
 pub fn load(conn: &Connection, names: Arc<Names>, shape: Shape) -> Result<(Directory, Unsaved)> {
     let counted_seq = counted_seq(conn)?;
     let last = last_position(conn)?;
-    let mut directory = Directory::new(shape, saved_leaves(conn)?, names, last, counted_seq);
+    let leaves = saved_leaves(conn)?;
+    if !are_possible(&leaves, &names, counted_seq) {
+        return Err(damaged());
+    }
+    let mut directory = Directory::new(shape, leaves, names, last, counted_seq);
     let uncounted = keys_behind(conn, counted_seq)?;
     let mut unsaved = Unsaved::default();
     count(conn, &mut directory, &uncounted, &mut unsaved)?;
     Ok((directory, unsaved))
+}
+
+/// Whether leaves may have come from us: they count no more events than were acknowledged, of services that have a name.
+/// Damaged ones would overflow a sum, or ask for memory without end.
+fn are_possible(leaves: &[Leaf], names: &Names, counted_seq: i64) -> bool {
+    let events: u64 = leaves.iter().map(|leaf| leaf.counts.total()).sum();
+    let services_are_known =
+        leaves.iter().filter_map(|leaf| leaf.counts.last_service()).all(|service| names.is_known(service));
+    services_are_known && u64::try_from(counted_seq).is_ok_and(|counted| events <= counted)
 }
 
 /// Counts new keys, which are sorted and stand in log_order already, as does every key counted before.

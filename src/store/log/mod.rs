@@ -2,7 +2,8 @@
 //!
 //! [`LogWriter`] appends: an event's row (`event`), its id (`ids`), its place in the order of time (`order`). The
 //! [`Directory`] counts events per run of that order and per `cell`; `leaves` keeps it in the database. `page` and
-//! `arrivals` read, `check` recounts.
+//! `arrivals` read, `check` recounts, `rebuild` makes anew what follows from the
+//! events.
 
 mod arrivals;
 mod cell;
@@ -15,6 +16,7 @@ mod leaves;
 mod names;
 mod order;
 mod page;
+mod rebuild;
 mod writer;
 
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub use self::arrivals::arrivals;
 pub use self::check::check;
 pub use self::directory::Directory;
 pub use self::page::page;
+pub use self::rebuild::rebuild;
 pub use self::writer::LogWriter;
 
 /// One consistent state of the log: a read transaction and the directory of the same commit.

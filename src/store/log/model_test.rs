@@ -174,7 +174,7 @@ fn assert_page_after(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(crate::store::testing::cases(200))]
 
     #[test]
     fn pages_are_those_of_the_sorted_whole_under_every_filter(

@@ -25,6 +25,11 @@ impl Names {
         self.by_id.len()
     }
 
+    /// Whether the id stands for a name, or for none.
+    pub fn is_known(&self, id: u32) -> bool {
+        id >= NONE && ((id - NONE) as usize) <= self.by_id.len()
+    }
+
     pub fn id(&self, service: &Id) -> Option<u32> {
         self.ids.get(service).copied()
     }

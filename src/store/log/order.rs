@@ -73,11 +73,13 @@ fn count(conn: &Connection, run: &Range<Position>, filter: &CellFilter) -> Resul
 
 /// The positions of matching events with these ranks, in order of time.
 pub fn positions(snapshot: &LogSnapshot, ranks: Range<u64>, filter: &CellFilter) -> Result<Vec<Position>> {
+    let wanted = ranks.end - ranks.start;
     let mut positions = Vec::new();
     for slice in snapshot.directory.slices(ranks, filter) {
         read_slice(snapshot.conn, &slice, filter, &mut positions)?;
     }
-    Ok(positions)
+    // A page shorter than the counts say would be a wrong answer.
+    if positions.len() as u64 == wanted { Ok(positions) } else { Err(damaged()) }
 }
 
 const SLICE: &str = "

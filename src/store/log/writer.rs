@@ -10,6 +10,7 @@ use super::{event, ids};
 use crate::error::Result;
 use crate::model::{Id, Position, Rejected, SystemEvent};
 use crate::store::digest::DigestKey;
+use crate::store::varint::damaged;
 
 /// The writer's side of the log. Everything it does belongs to the transaction of the connection it is given; after a
 /// rollback it must be loaded anew.
@@ -70,7 +71,7 @@ impl LogWriter {
             Ok(service) => service,
             Err(message) => return Ok(Err(message)),
         };
-        self.last_seq += 1;
+        self.last_seq = self.last_seq.checked_add(1).ok_or_else(damaged)?;
         let cell = Cell::new(service, event.severity);
         event::insert(conn, self.last_seq, cell, event)?;
         if let Some((digest, _)) = digest {

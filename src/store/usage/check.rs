@@ -1,7 +1,7 @@
 //! Recomputes every rollup from the base facts, and says what differs.
 //!
 //! Nodes are compared month by month ([`super::check_nodes`]), so that memory holds the facts of one month: 16 bytes for
-//! each user, day and cell of it. Beside them: 16 bytes for each cell and day on which sessions with an id start, 16 for
+//! each user, day and cell of it. Beside them: 16 bytes for each cell and day on which sessions with an id start, 32 for
 //! each user, and some 50 for each cell and day on which users enter or leave it.
 
 use std::collections::BTreeMap;
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 
 use super::check_nodes::check_nodes;
+use super::check_users::check_users;
 use super::delta::CountKind;
 use super::figures::UsageSnapshot;
 use super::lattice::{ANY, Cell, CellKey, Level, NONE};
@@ -22,9 +23,10 @@ use crate::store::varint::damaged;
 /// file cannot be read.
 pub fn check(snapshot: &UsageSnapshot) -> Result<Vec<String>> {
     let mut report = Report::default();
-    let mut histories = Histories::new(snapshot.overlay.ord_end);
-    check_nodes(snapshot, &mut histories, &mut report)?;
-    check_histories(snapshot, histories, &mut report)?;
+    let mut activity = Activity::new(snapshot.overlay.ord_end);
+    check_nodes(snapshot, &mut activity, &mut report)?;
+    check_histories(snapshot, &activity, &mut report)?;
+    check_users(snapshot, &activity, &mut report)?;
     check_counts(snapshot, &mut report)?;
     Ok(report.into_lines())
 }
@@ -73,25 +75,34 @@ pub(super) fn shown(cell: Cell) -> String {
 }
 
 /// The active days of every user, in a fingerprint that does not depend on their order.
-pub(super) struct Histories(Vec<Fingerprint>);
+pub(super) struct Activity(Vec<Fingerprint>);
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 struct Fingerprint {
     days: u32,
     sum: u64,
+    first: Option<Day>,
+    last: Option<Day>,
 }
 
-impl Histories {
-    fn new(ord_end: u32) -> Histories {
-        Histories(vec![Fingerprint::default(); ord_end as usize])
+impl Activity {
+    fn new(ord_end: u32) -> Activity {
+        Activity(vec![Fingerprint::default(); ord_end as usize])
     }
 
     /// Errors for an ord that was never given.
     pub fn add(&mut self, ord: u32, day: Day) -> Result<()> {
         let fingerprint = self.0.get_mut(ord as usize).ok_or_else(damaged)?;
         fingerprint.days += 1;
+        fingerprint.first = Some(fingerprint.first.map_or(day, |first| first.min(day)));
+        fingerprint.last = fingerprint.last.max(Some(day));
         fingerprint.sum = fingerprint.sum.wrapping_add(mixed(u64::from(day.index())));
         Ok(())
+    }
+
+    /// The first and the last day.
+    pub fn span(&self, ord: u32) -> (Option<Day>, Option<Day>) {
+        self.0.get(ord as usize).map_or((None, None), |fingerprint| (fingerprint.first, fingerprint.last))
     }
 }
 
@@ -102,9 +113,9 @@ fn mixed(n: u64) -> u64 {
     n ^ (n >> 31)
 }
 
-fn check_histories(snapshot: &UsageSnapshot, wanted: Histories, report: &mut Report) -> Result<()> {
+fn check_histories(snapshot: &UsageSnapshot, wanted: &Activity, report: &mut Report) -> Result<()> {
     const SELECT_HISTORIES: &str = "select ord, days from usage_user_history";
-    let mut found = Histories::new(snapshot.overlay.ord_end);
+    let mut found = Activity::new(snapshot.overlay.ord_end);
     let mut statement = snapshot.conn.prepare_cached(SELECT_HISTORIES)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::check::{Histories, Report, shown};
+use super::check::{Activity, Report, shown};
 use super::delta::CountKind;
 use super::explicit::ExplicitSession;
 use super::figures::UsageSnapshot;
@@ -16,8 +16,8 @@ use crate::error::Result;
 use crate::model::{DateRange, Day};
 use crate::store::varint::damaged;
 
-/// Adds every active day to `histories` in passing.
-pub(super) fn check_nodes(snapshot: &UsageSnapshot, histories: &mut Histories, report: &mut Report) -> Result<()> {
+/// Adds every active day to `activity` in passing.
+pub(super) fn check_nodes(snapshot: &UsageSnapshot, activity: &mut Activity, report: &mut Report) -> Result<()> {
     let explicit = ExplicitStarts::load(snapshot.conn)?;
     let pending = snapshot.overlay.pending_months();
     let next_day = |from: Day| -> Result<Option<Day>> {
@@ -35,7 +35,7 @@ pub(super) fn check_nodes(snapshot: &UsageSnapshot, histories: &mut Histories, r
             .take_while(|(start, _)| *start == month.start())
             .map(|(_, cell)| *cell)
             .collect();
-        let truth = Truth::load(snapshot.conn, &explicit, month, histories)?;
+        let truth = Truth::load(snapshot.conn, &explicit, month, activity)?;
         for (cell, days) in truth.by_cell() {
             nodes += check_month(snapshot, cell, month, days, report)?;
             unseen.remove(&cell);
@@ -125,17 +125,12 @@ struct Truth {
 type Days = BTreeMap<Day, (Vec<u32>, i64)>;
 
 impl Truth {
-    fn load(
-        conn: &Connection,
-        explicit: &ExplicitStarts,
-        month: DateRange,
-        histories: &mut Histories,
-    ) -> Result<Truth> {
+    fn load(conn: &Connection, explicit: &ExplicitStarts, month: DateRange, activity: &mut Activity) -> Result<Truth> {
         let (mut users, mut sessions) = (vec![], vec![]);
         UserDay::for_each(conn, month, |day, ord, user_day| {
             let cells = Cell::touched_by(user_day.active_pairs());
             if !cells.is_empty() {
-                histories.add(ord, day)?;
+                activity.add(ord, day)?;
             }
             users.extend(cells.into_iter().map(|cell| (cell.key(Level::Day, day), ord)));
             for session in &user_day.sessions {

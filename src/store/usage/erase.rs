@@ -2,10 +2,9 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::delta::{CountKind, Delta, Fact};
+use super::delta::Delta;
 use super::explicit::ExplicitSession;
 use super::facts::Facts;
-use super::lattice::Cell;
 use super::user::User;
 use super::user_day::{UserDay, row_key};
 use crate::error::Result;
@@ -55,8 +54,8 @@ fn remove_history(conn: &Connection, user: &User, days: &[Day], delta: &mut Delt
     const DELETE_USER: &str = "delete from usage_user where ord = :ord";
     for day in days {
         let record = UserDay::load(conn, *day, user.ord)?.ok_or_else(damaged)?;
-        remove_activity(user.ord, *day, &record, delta);
-        remove_sessions(*day, &record, delta);
+        delta.removed.extend(record.facts(*day, user.ord));
+        record.count_sessions(*day, -1, delta);
         conn.prepare_cached(DELETE_DAY)?.execute(named_params! {":key": row_key(*day, user.ord)})?;
     }
     ExplicitSession::remove_all(conn, user.ord, delta)?;
@@ -64,22 +63,6 @@ fn remove_history(conn: &Connection, user: &User, days: &[Day], delta: &mut Delt
     conn.prepare_cached(DELETE_ACTIVE_DAYS)?.execute(named_params! {":ord": user.ord})?;
     conn.prepare_cached(DELETE_USER)?.execute(named_params! {":ord": user.ord})?;
     Ok(())
-}
-
-/// The facts as they might have come in: each cell of the day is in exactly one of them.
-fn remove_activity(ord: u32, day: Day, record: &UserDay, delta: &mut Delta) {
-    for (index, (team, service)) in record.active_pairs().enumerate() {
-        let cells = Cell::first_touched(record.active_pairs().take(index), team, service);
-        delta.removed.push(Fact { day, ord, team, service, cells });
-    }
-}
-
-fn remove_sessions(day: Day, record: &UserDay, delta: &mut Delta) {
-    for session in &record.sessions {
-        for cell in Cell::touched_by(record.pairs(session)) {
-            delta.count(CountKind::Sessions, cell, day, -1);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use super::super::delta::CountKind;
+use super::super::lattice::Cell;
 use super::*;
 use crate::model::{Change, Registration, UsageEvent};
 use crate::store::usage::test_store::{BOUNDS, Rolled, Store, at, event, events, id, key, name_all, sum};
@@ -74,7 +76,7 @@ fn command() -> impl Strategy<Value = Registration> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(crate::store::testing::cases(150))]
 
     #[test]
     fn a_removed_history_leaves_what_had_been_without_the_user(

@@ -43,7 +43,7 @@ impl ExplicitSession {
     }
 
     /// Reports that so many more such sessions start.
-    fn count(&self, n: i32, delta: &mut Delta) {
+    pub fn count(&self, n: i32, delta: &mut Delta) {
         for cell in Cell::touched_by(self.pairs.iter().copied()) {
             delta.count(CountKind::Sessions, cell, self.start_at.day(), n);
         }

@@ -176,7 +176,7 @@ fn content(store: &Store) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(crate::store::testing::cases(150))]
 
     #[test]
     fn order_and_grouping_of_events_leave_no_trace(

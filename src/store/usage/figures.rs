@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 pub use super::check::check;
 use super::delta::CountKind;
 pub use super::groups::groups;
-use super::lattice::{ANY, Cell};
+use super::lattice::{ANY, Cell, FIRST_NAME, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use super::node;
 use super::presence::Presence;
 use super::rollup::Overlay;
@@ -65,7 +65,10 @@ fn name_id(conn: &Connection, kind: GroupBy, name: Option<&Id>) -> Result<Option
     let Some(name) = name else { return Ok(Some(ANY)) };
     let sql = if kind == GroupBy::Team { SELECT_TEAM } else { SELECT_SERVICE };
     let mut statement = conn.prepare_cached(sql)?;
-    Ok(statement.query_row(named_params! {":name": name.as_str()}, |row| row.get(0)).optional()?)
+    let id: Option<u32> = statement.query_row(named_params! {":name": name.as_str()}, |row| row.get(0)).optional()?;
+    // Any other id would reach into another cell.
+    let ids_max = if kind == GroupBy::Team { TEAM_IDS_MAX } else { SERVICE_IDS_MAX };
+    if id.is_some_and(|id| !(FIRST_NAME..ids_max).contains(&id)) { Err(damaged()) } else { Ok(id) }
 }
 
 /// The figures of all users under a cell. `irregular`: users as [`User::irregular_before`] the range's start. `bits`:

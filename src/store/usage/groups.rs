@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use rusqlite::{Connection, Row};
 
 use super::figures::{Selection, UsageSnapshot, cell_figures};
-use super::lattice::{ANY, Cell, NONE};
+use super::lattice::{ANY, Cell, FIRST_NAME, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use super::presence::Presence;
 use super::sets::UserBits;
 use super::user::User;
@@ -77,10 +77,13 @@ fn groups_by_name(
 fn load_names(conn: &Connection, by: GroupBy) -> Result<Vec<(u32, Option<Id>)>> {
     const SELECT_TEAMS: &str = "select id, team_id from usage_team";
     const SELECT_SERVICES: &str = "select id, service from usage_service";
-    let sql = if by == GroupBy::Team { SELECT_TEAMS } else { SELECT_SERVICES };
+    let (sql, ids_max) =
+        if by == GroupBy::Team { (SELECT_TEAMS, TEAM_IDS_MAX) } else { (SELECT_SERVICES, SERVICE_IDS_MAX) };
     let read = |row: &Row| {
-        let name: String = row.get(1)?;
-        Ok((row.get(0)?, Some(Id::new(name).map_err(|_| damaged())?)))
+        let (id, name): (u32, String) = (row.get(0)?, row.get(1)?);
+        // Any other id would reach into another cell.
+        let id = Some(id).filter(|id| (FIRST_NAME..ids_max).contains(id)).ok_or_else(damaged)?;
+        Ok((id, Some(Id::new(name).map_err(|_| damaged())?)))
     };
     conn.prepare_cached(sql)?.query_and_then([], read)?.collect()
 }

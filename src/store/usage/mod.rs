@@ -4,13 +4,14 @@
 //! - Rollups: [`rollup`] stores each delta and keeps it in the `overlay` as sorted `run`s, until `fold` has brought it
 //!   into the `node`s (user `sets` and sessions of a cell by day, month and year), the counts and the users' histories.
 //! - Reads: [`figures`], `series` and `groups` combine nodes and overlay; `totals` counts who is in scope, `presence`
-//!   answers for one user; `check` recomputes it all.
+//!   answers for one user; `check` recomputes it all, `rebuild` makes it anew.
 
 #[cfg(test)]
 mod brute_force;
 mod changes;
 mod check;
 mod check_nodes;
+mod check_users;
 mod day_codec;
 mod days;
 pub mod delta;
@@ -28,6 +29,7 @@ mod node;
 mod overlay;
 mod packed_delta;
 mod presence;
+mod rebuild;
 pub mod rollup;
 #[cfg(test)]
 mod rollup_test;
@@ -52,6 +54,7 @@ use rusqlite::Connection;
 use self::delta::Delta;
 pub use self::facts::Bounds;
 use self::facts::Facts;
+pub use self::rebuild::rebuild;
 pub use self::rollup::Overlay;
 use self::rollup::Rollups;
 use super::digest::DigestKey;

@@ -11,6 +11,7 @@ use super::delta::Delta;
 use super::facts::{Bounds, Facts};
 use super::figures::{UsageSnapshot, check, figures, groups, series};
 use super::fold::NodeForms;
+use super::rebuild::rebuild_in_pieces;
 use super::rollup::{Rollups, Tuning};
 use crate::model::{
     Change, DateRange, Day, GroupBy, History, Id, Interval, Registration, Timestamp, UsageEvent, UsageFilter,
@@ -30,6 +31,8 @@ pub enum Step {
     FoldAll,
     /// As after a restart.
     Reload,
+    /// As after a repair.
+    Rebuild,
 }
 
 /// The real thing and the model side by side.
@@ -76,6 +79,10 @@ impl World {
             }
             Step::Idle(commits) => (0..*commits).for_each(|_| self.apply(Delta::default())),
             Step::FoldAll => self.rollups.fold_all(&self.conn).unwrap(),
+            Step::Rebuild => {
+                rebuild_in_pieces(&self.conn, self.tuning, 7).unwrap();
+                self.rollups = Rollups::load_tuned(&self.conn, self.tuning).unwrap();
+            }
             Step::Reload => {
                 self.facts = Facts::load(&self.conn, self.key.clone(), BOUNDS).unwrap();
                 self.rollups = Rollups::load_tuned(&self.conn, self.tuning).unwrap();
@@ -229,6 +236,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..20usize).prop_map(Step::Idle),
         1 => Just(Step::FoldAll),
         1 => Just(Step::Reload),
+        1 => Just(Step::Rebuild),
     ]
 }
 
@@ -260,7 +268,7 @@ fn range() -> impl Strategy<Value = DateRange> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 2_000, ..ProptestConfig::with_cases(96) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2_000, ..crate::store::testing::cases(96) })]
 
     #[test]
     fn every_answer_is_what_the_definitions_say(

@@ -8,6 +8,7 @@ use super::facts::Bounds;
 use super::lattice::{FIRST_NAME, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use crate::error::Result;
 use crate::model::Id;
+use crate::store::varint::damaged;
 
 /// All names in memory; there are few of them, and each event asks for two.
 pub struct Names {
@@ -18,8 +19,8 @@ pub struct Names {
 impl Names {
     pub fn load(conn: &Connection, bounds: Bounds) -> Result<Names> {
         Ok(Names {
-            teams: Dictionary::load(conn, &TEAMS, bounds.teams_max.min(TEAM_IDS_MAX - FIRST_NAME))?,
-            services: Dictionary::load(conn, &SERVICES, bounds.services_max.min(SERVICE_IDS_MAX - FIRST_NAME))?,
+            teams: Dictionary::load(conn, &TEAMS, bounds.teams_max)?,
+            services: Dictionary::load(conn, &SERVICES, bounds.services_max)?,
         })
     }
 
@@ -45,6 +46,8 @@ struct Table {
     /// As the sender calls the field.
     field: &'static str,
     setting: &'static str,
+    /// Ids end here.
+    ids_max: u32,
 }
 
 const TEAMS: Table = Table {
@@ -52,6 +55,7 @@ const TEAMS: Table = Table {
     insert: "insert into usage_team (id, team_id) values (:id, :name)",
     field: "team_id",
     setting: "limits.teams_max",
+    ids_max: TEAM_IDS_MAX,
 };
 
 const SERVICES: Table = Table {
@@ -59,6 +63,7 @@ const SERVICES: Table = Table {
     insert: "insert into usage_service (id, service) values (:id, :name)",
     field: "service",
     setting: "limits.services_max",
+    ids_max: SERVICE_IDS_MAX,
 };
 
 struct Dictionary {
@@ -70,11 +75,16 @@ struct Dictionary {
 
 impl Dictionary {
     fn load(conn: &Connection, table: &'static Table, names_max: u32) -> Result<Dictionary> {
+        let names_max = names_max.min(table.ids_max - FIRST_NAME);
         let ids: HashMap<Box<str>, u32> = conn
             .prepare(table.select)?
             .query_map([], |row| Ok((row.get("name")?, row.get("id")?)))?
             .collect::<rusqlite::Result<_>>()?;
-        let next_id = ids.values().max().map_or(FIRST_NAME, |id| id + 1);
+        let next_id = FIRST_NAME + ids.len() as u32;
+        // Ids count up without a gap: any other has a part of a cell's key that is not its own.
+        if !ids.values().all(|id| (FIRST_NAME..next_id).contains(id)) || next_id > table.ids_max {
+            return Err(damaged());
+        }
         Ok(Dictionary { table, ids, next_id, names_max })
     }
 

@@ -44,8 +44,14 @@ pub fn load(conn: &Connection, key: CellKey) -> Result<Option<Node>> {
     let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
     let found = conn.prepare_cached(SELECT_NODE)?.query_row(named_params! {":key": key.to_sql()}, read).optional()?;
     let Some((kind, users, sessions, body)): Option<(i64, i64, i64, Vec<u8>)> = found else { return Ok(None) };
-    let users = u64::try_from(users).map_err(|_| damaged())?;
-    Ok(Some(Node { kind: Kind::from_sql(kind)?, users, sessions, body }))
+    let users = u64::try_from(summable(users)?).map_err(|_| damaged())?;
+    Ok(Some(Node { kind: Kind::from_sql(kind)?, users, sessions: summable(sessions)?, body }))
+}
+
+/// A count of which any number can be added up. Errors on one that nobody can have counted.
+pub fn summable(n: i64) -> Result<i64> {
+    const SUMMABLE_MAX: u64 = 1 << 40;
+    if n.unsigned_abs() <= SUMMABLE_MAX { Ok(n) } else { Err(damaged()) }
 }
 
 /// A node with neither users nor sessions leaves no row behind.
@@ -130,7 +136,7 @@ pub fn collect(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserB
         sessions += match Kind::from_sql(row.get(1)?)? {
             Kind::Users if within == year => {
                 bits.insert_packed(blob(row, 3)?)?;
-                row.get(2)?
+                summable(row.get(2)?)?
             }
             _ => collect_months(conn, cell, within, bits)?,
         };
@@ -157,7 +163,7 @@ pub fn collect_months(conn: &Connection, cell: Cell, range: DateRange, bits: &mu
                 }
             }
             Kind::Users if within == month => {
-                sessions += row.get::<_, i64>(2)?;
+                sessions += summable(row.get(2)?)?;
                 bits.insert_packed(blob(row, 3)?)?;
             }
             Kind::Users => sessions += collect_days(conn, cell, within, bits)?,
@@ -176,7 +182,7 @@ fn collect_days(conn: &Connection, cell: Cell, range: DateRange, bits: &mut User
     })?;
     let mut sessions = 0;
     while let Some(row) = rows.next()? {
-        sessions += row.get::<_, i64>(0)?;
+        sessions += summable(row.get(0)?)?;
         bits.insert_packed(blob(row, 1)?)?;
     }
     Ok(sessions)
@@ -210,8 +216,8 @@ pub fn for_each_day(
             ":to": cell.key(Level::Day, within.end()).to_sql(),
         })?;
         while let Some(row) = rows.next()? {
-            let users = u64::try_from(row.get::<_, i64>(1)?).map_err(|_| damaged())?;
-            visit(CellKey::from_sql(row.get(0)?).day(), users, row.get(2)?);
+            let users = u64::try_from(summable(row.get(1)?)?).map_err(|_| damaged())?;
+            visit(CellKey::from_sql(row.get(0)?).day(), users, summable(row.get(2)?)?);
         }
     }
     Ok(())

@@ -88,7 +88,7 @@ impl Rollups {
         }
         let is_new = !delta.is_empty();
         if is_new {
-            self.progress.seq += 1;
+            self.progress.seq = self.progress.seq.checked_add(1).ok_or_else(damaged)?;
             insert_delta(conn, self.progress.seq, &delta)?;
             let run = Run::new(&delta);
             budget = budget.max(2 * run.entries());
@@ -195,7 +195,7 @@ fn load_progress(conn: &Connection) -> Result<(Progress, CellKey, u32)> {
     let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
     let (seq, folded_seq, sealed_seq, cell_cursor, user_cursor) =
         conn.prepare_cached(SELECT_PROGRESS)?.query_row([], read)?;
-    if folded_seq > sealed_seq || sealed_seq > seq {
+    if folded_seq < 0 || folded_seq > sealed_seq || sealed_seq > seq {
         return Err(damaged());
     }
     Ok((Progress { seq, folded_seq, sealed_seq }, CellKey::from_sql(cell_cursor), user_cursor))
@@ -213,7 +213,8 @@ fn load_run(conn: &Connection, after: i64, last: i64) -> Result<Run> {
     Ok(Run::new(&delta))
 }
 
-fn load_ord_end(conn: &Connection) -> Result<u32> {
+/// One more than the highest ord given.
+pub(super) fn load_ord_end(conn: &Connection) -> Result<u32> {
     const SELECT_ORD_END: &str = "select coalesce(max(ord) + 1, 0) from usage_user_name";
     Ok(conn.prepare_cached(SELECT_ORD_END)?.query_row([], |row| row.get(0))?)
 }

@@ -191,7 +191,7 @@ fn counts_by_definition(user: &User, events: &[(i64, u32, u32)]) -> Counts {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(crate::store::testing::cases(1_000))]
 
     #[test]
     fn the_sum_of_all_reports_is_what_the_user_counts_for(steps in prop::collection::vec(step(), 1..40)) {

@@ -145,7 +145,7 @@ fn deliveries() -> impl Strategy<Value = (Vec<Touch>, Vec<Touch>, usize)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(crate::store::testing::cases(1_000))]
 
     #[test]
     fn any_order_and_repetition_gives_what_the_definition_says((events, delivered, batch) in deliveries()) {

@@ -8,6 +8,7 @@ use rusqlite::{Connection, named_params};
 use super::delta::CountKind;
 use super::figures::UsageSnapshot;
 use super::lattice::{Cell, CellKey, Level};
+use super::node::summable;
 use super::overlay::key_after;
 use super::sets::UserBits;
 use super::user::User;
@@ -144,7 +145,7 @@ impl Running {
             ":to": cell.key(Level::Day, range.end()).to_sql(),
         })?;
         while let Some(row) = rows.next()? {
-            sums.push((CellKey::from_sql(row.get(0)?).day(), row.get::<_, i64>(1)?));
+            sums.push((CellKey::from_sql(row.get(0)?).day(), summable(row.get(1)?)?));
         }
         snapshot.overlay.for_each_count(kind, cell, range, |day, n| sums.push((day, n)));
         sums.sort_unstable();

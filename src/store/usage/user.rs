@@ -43,9 +43,18 @@ impl User {
         if cell == Cell::ALL {
             return self.known_since();
         }
-        let covered = self.pairs.iter().filter(|pair| cell.covers(pair.team, pair.service));
+        let covered = self.pairs_of(cell.team()).iter().filter(|pair| cell.covers(pair.team, pair.service));
         let at_home = self.home_cell() == Some(cell);
         covered.map(|pair| pair.first_day).chain(self.known_since().filter(|_| at_home)).min()
+    }
+
+    /// The pairs with the team, or all: of hundreds of thousands only few need to be looked at.
+    fn pairs_of(&self, team: u32) -> &[Pair] {
+        if team == ANY {
+            return &self.pairs;
+        }
+        let start = self.pairs.partition_point(|pair| pair.team < team);
+        &self.pairs[start..start + self.pairs[start..].partition_point(|pair| pair.team == team)]
     }
 
     /// Deactivated, yet active or registered on a later day: no count of leavers holds for such a user.

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Statement, named_params};
 
+use super::delta::{CountKind, Delta, Fact};
 use super::lattice::Cell;
 use crate::error::Result;
 use crate::model::{DateRange, Day, Timestamp};
@@ -84,6 +85,23 @@ impl UserDay {
     /// The pairs with an event on this day.
     pub fn active_pairs(&self) -> impl Iterator<Item = (u32, u32)> {
         self.activities.iter().filter(|activity| activity.quarters != 0).map(|a| (a.team, a.service))
+    }
+
+    /// The activity as it might have come in: each cell of the day is in exactly one of the facts.
+    pub fn facts(&self, day: Day, ord: u32) -> impl Iterator<Item = Fact> {
+        self.active_pairs().enumerate().map(move |(index, (team, service))| {
+            let cells = Cell::first_touched(self.active_pairs().take(index), team, service);
+            Fact { day, ord, team, service, cells }
+        })
+    }
+
+    /// Reports that each session that starts on this day is there `n` times more.
+    pub fn count_sessions(&self, day: Day, n: i32, delta: &mut Delta) {
+        for session in &self.sessions {
+            for cell in Cell::touched_by(self.pairs(session)) {
+                delta.count(CountKind::Sessions, cell, day, n);
+            }
+        }
     }
 
     /// The pairs that a session of this day touched.

@@ -13,7 +13,7 @@ use crate::store::digest::{DigestKey, Kind};
 pub const FIRST_ORD: u32 = 1;
 /// Ords end here: they share their rows' keys with days.
 pub const ORD_END: u32 = 1 << ORD_BITS;
-/// Users of one generation of the cache; some 250 bytes each.
+/// Users of one generation of the cache, some 250 bytes each; one with many pairs counts as many.
 const CACHED_USERS_MAX: usize = 100_000;
 
 pub struct Users {
@@ -69,6 +69,7 @@ impl Users {
         changed.dedup();
         for (_, user_id) in changed {
             self.cache.get_mut(user_id).expect("a batch keeps what it has looked up").store(conn)?;
+            self.cache.weigh(user_id);
         }
         self.new_keys.sort_unstable();
         let mut insert = conn.prepare_cached(INSERT_KEY)?;
@@ -81,7 +82,7 @@ impl Users {
 
     #[cfg(test)]
     pub fn set_cached_max(&mut self, users_max: usize) {
-        self.cache.users_max = users_max;
+        self.cache.weight_max = users_max;
     }
 
     pub fn forget(&mut self, user_id: &str) {
@@ -92,44 +93,77 @@ impl Users {
 /// Two generations: a user that is asked for moves to the young one; when that is full, it becomes the old one, and
 /// what nobody has asked for since the last time is dropped.
 struct Cache {
-    young: HashMap<Box<str>, User>,
-    old: HashMap<Box<str>, User>,
+    young: HashMap<Box<str>, Cached>,
+    old: HashMap<Box<str>, Cached>,
+    /// Of the young ones together.
+    weight: usize,
     /// Of one generation.
-    users_max: usize,
+    weight_max: usize,
+}
+
+struct Cached {
+    user: User,
+    weight: usize,
+}
+
+impl Cached {
+    fn new(user: User) -> Cached {
+        // A user with hundreds of thousands of pairs takes the room of thousands with a few.
+        const PAIRS_OF_A_USER: usize = 16;
+        let weight = 1 + user.pairs.len() / PAIRS_OF_A_USER;
+        Cached { user, weight }
+    }
 }
 
 impl Cache {
-    fn new(users_max: usize) -> Cache {
-        Cache { young: HashMap::new(), old: HashMap::new(), users_max }
+    fn new(weight_max: usize) -> Cache {
+        Cache { young: HashMap::new(), old: HashMap::new(), weight: 0, weight_max }
     }
 
     fn get_mut(&mut self, user_id: &str) -> Option<&mut User> {
-        if let Some((user_id, user)) = self.old.remove_entry(user_id) {
-            self.young.insert(user_id, user);
+        if let Some((user_id, cached)) = self.old.remove_entry(user_id) {
+            self.weight += cached.weight;
+            self.young.insert(user_id, cached);
         }
-        self.young.get_mut(user_id)
+        self.young.get_mut(user_id).map(|cached| &mut cached.user)
     }
 
     fn insert(&mut self, user_id: &str, user: User) {
-        self.young.insert(user_id.into(), user);
+        self.forget(user_id);
+        let cached = Cached::new(user);
+        self.weight += cached.weight;
+        self.young.insert(user_id.into(), cached);
     }
 
     fn forget(&mut self, user_id: &str) {
-        self.young.remove(user_id);
+        self.weight -= self.young.remove(user_id).map_or(0, |cached| cached.weight);
         self.old.remove(user_id);
+    }
+
+    /// Takes note that a young user has changed: it may weigh more now.
+    fn weigh(&mut self, user_id: &str) {
+        if let Some((user_id, cached)) = self.young.remove_entry(user_id) {
+            let reweighed = Cached::new(cached.user);
+            self.weight = self.weight - cached.weight + reweighed.weight;
+            self.young.insert(user_id, reweighed);
+        }
     }
 
     /// Drops what is too much. Only called between batches, so that what a batch has looked up stays.
     fn trim(&mut self) {
-        if self.young.len() >= self.users_max {
+        if self.weight >= self.weight_max {
             self.old = std::mem::take(&mut self.young);
+            self.weight = 0;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lattice::NONE;
+    use super::super::user::Pair;
     use super::*;
+    use crate::model::Day;
 
     #[test]
     fn a_user_that_is_asked_for_outlives_those_that_are_not() {
@@ -141,6 +175,25 @@ mod tests {
         }
         assert!(cache.get_mut("left").is_none());
         assert!(cache.young.len() + cache.old.len() <= 4);
+    }
+
+    #[test]
+    fn a_user_with_many_pairs_takes_the_room_of_many_users() {
+        let mut cache = Cache::new(100);
+        let mut heavy = User::new(1);
+        cache.insert("heavy", heavy.clone());
+        cache.insert("light", User::new(2));
+        cache.trim();
+        assert_eq!((cache.young.len(), cache.old.len()), (2, 0));
+        let pair = |team| Pair { team, service: NONE, first_day: Day::MIN };
+        heavy.pairs = (NONE..2_000).map(pair).collect();
+        *cache.get_mut("heavy").unwrap() = heavy;
+        cache.weigh("heavy");
+        cache.trim();
+        assert_eq!((cache.young.len(), cache.old.len()), (0, 2));
+        assert!(cache.get_mut("light").is_some());
+        cache.forget("light");
+        assert_eq!(cache.weight, 0);
     }
 
     #[test]

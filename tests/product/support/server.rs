@@ -50,8 +50,14 @@ impl Server {
     }
 
     /// Stops the server and starts another on the same file.
-    pub fn restart(mut self) -> Server {
+    pub fn restart(self) -> Server {
+        self.restart_with(|_| {})
+    }
+
+    /// The same with other settings.
+    pub fn restart_with(mut self, change: impl FnOnce(&mut Settings)) -> Server {
         self.stop();
+        change(&mut self.settings);
         let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().expect("a directory"));
         Server::open(self.settings.clone(), directory)
     }
