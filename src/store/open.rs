@@ -83,6 +83,11 @@ pub fn open_writer(path: &Path, durability: Durability, now_unix_micros: i64) ->
     }
     let mut conn = Connection::open(path).map_err(|e| explain(path, e))?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
+    // Before the first write: making a file that is thrown away must not wait for the disk either.
+    conn.execute_batch(match durability {
+        Durability::Full => "pragma synchronous = full",
+        Durability::None => "pragma synchronous = off",
+    })?;
     let fresh = is_fresh(&conn).map_err(|e| explain(path, e))?;
     if fresh {
         // Both must be set before the first table. Space is given back later without rewriting the file.
@@ -92,10 +97,6 @@ pub fn open_writer(path: &Path, durability: Durability, now_unix_micros: i64) ->
     }
     conn.execute_batch("pragma journal_mode = wal").map_err(|e| explain(path, e))?;
     set_pragmas(&conn)?;
-    conn.execute_batch(match durability {
-        Durability::Full => "pragma synchronous = full",
-        Durability::None => "pragma synchronous = off",
-    })?;
     // The writer checkpoints by itself, outside the path of an acknowledgement.
     conn.execute_batch("pragma wal_autocheckpoint = 0; pragma cache_size = -65536;")?;
     if fresh {

@@ -47,6 +47,8 @@ create index usage_user_irregular on usage_user (deactivated_at) where irregular
 
 -- The only place that holds a user's id. Rows are appended and never move, so erasing one overwrites it in place.
 create table usage_user_name (ord integer primary key, user_id text not null) strict;
+-- Erased users: what overwrites an id sorts before every id.
+create index usage_user_name_erased on usage_user_name (ord) where user_id < ' ';
 
 -- Finds a user by the keyed digest of its id; erasing removes the row.
 create table usage_user_key (digest blob primary key, ord integer not null) strict, without rowid;

@@ -55,6 +55,31 @@ fn a_week_starts_on_monday() {
 }
 
 #[test]
+fn of_many_users_the_few_that_were_there_are_grouped_with_all_their_sessions() {
+    let server = Server::start();
+    let crowd: Vec<String> = (0..60).map(|user| format!("user-{user:02} - - - 2025-01-01T10:00:00Z")).collect();
+    send(&server, &crowd.iter().map(String::as_str).collect::<Vec<_>>());
+    send(
+        &server,
+        &[
+            "user-07 core api first 2025-03-01T10:00:00Z",
+            "user-07 core api second 2025-03-01T11:00:00Z",
+            "user-07 core api - 2025-03-01T12:00:00Z",
+            "user-07 core api later 2025-03-02T12:00:00Z",
+            "user-41 core api first 2025-03-01T10:00:00Z",
+        ],
+    );
+    let answer = report(&server, "2025-03-01..2025-03-01", &[("group_by", "user"), ("limit", "3")]);
+    let expected = json!([
+        {"user_id": "user-07", "total_users": 1, "active_users": 1, "total_sessions": 3},
+        {"user_id": "user-41", "total_users": 1, "active_users": 1, "total_sessions": 1},
+        {"user_id": "user-00", "total_users": 1, "active_users": 0, "total_sessions": 0},
+    ]);
+    assert_eq!(answer["groups"], expected);
+    assert_eq!(answer["total_pages"], 20);
+}
+
+#[test]
 fn a_series_of_five_thousand_entries_is_answered_and_one_more_is_refused() {
     let server = Server::start();
     let ask = |end: &str| {

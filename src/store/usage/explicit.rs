@@ -57,12 +57,6 @@ impl ExplicitSession {
             .transpose()
     }
 
-    /// Every session of a user, in no order.
-    pub fn all_of(conn: &Connection, ord: u32) -> Result<Vec<ExplicitSession>> {
-        const SELECT_SESSIONS: &str = "select start_at, cells from usage_session where ord = :ord";
-        conn.prepare_cached(SELECT_SESSIONS)?.query_and_then(named_params! {":ord": ord}, from_row)?.collect()
-    }
-
     /// Calls with every session and the ord of its user. Ends with the first error.
     pub fn for_each(conn: &Connection, mut visit: impl FnMut(u32, ExplicitSession) -> Result<()>) -> Result<()> {
         const SELECT_ALL: &str = "select ord, start_at, cells from usage_session";
@@ -72,6 +66,12 @@ impl ExplicitSession {
             visit(row.get("ord")?, from_row(row)?)?;
         }
         Ok(())
+    }
+
+    /// The sessions of one user.
+    pub fn of_user(conn: &Connection, ord: u32) -> Result<Vec<ExplicitSession>> {
+        const SELECT_SESSIONS: &str = "select start_at, cells from usage_session where ord = :ord";
+        conn.prepare_cached(SELECT_SESSIONS)?.query_and_then(named_params! {":ord": ord}, from_row)?.collect()
     }
 
     pub fn touches(&self, cell: Cell) -> bool {
@@ -97,7 +97,7 @@ impl ExplicitSession {
     /// Deletes all sessions with an id of one user, and reports that they no longer count.
     pub fn remove_all(conn: &Connection, ord: u32, delta: &mut Delta) -> Result<()> {
         const DELETE_SESSIONS: &str = "delete from usage_session where ord = :ord";
-        for session in ExplicitSession::all_of(conn, ord)? {
+        for session in ExplicitSession::of_user(conn, ord)? {
             session.count(-1, delta);
         }
         conn.prepare_cached(DELETE_SESSIONS)?.execute(named_params! {":ord": ord})?;
@@ -114,12 +114,8 @@ impl ExplicitSession {
 
 /// The starts (days) of the user's sessions with an id that touch the cell.
 pub fn explicit_session_days(conn: &Connection, ord: u32, cell: Cell) -> Result<Vec<Day>> {
-    let touches = |session: &ExplicitSession| session.pairs.iter().any(|(team, service)| cell.covers(*team, *service));
-    Ok(ExplicitSession::all_of(conn, ord)?
-        .iter()
-        .filter(|session| touches(session))
-        .map(|session| session.start_at.day())
-        .collect())
+    let sessions = ExplicitSession::of_user(conn, ord)?;
+    Ok(sessions.iter().filter(|session| session.touches(cell)).map(|session| session.start_at.day()).collect())
 }
 
 fn from_row(row: &rusqlite::Row) -> Result<ExplicitSession> {

@@ -84,7 +84,7 @@ fn id_sessions(
     is_asked: impl Fn(Day) -> bool,
     names: &mut Names,
 ) -> Result<Vec<IdSession>> {
-    let mut sessions = ExplicitSession::all_of(conn, ord)?;
+    let mut sessions = ExplicitSession::of_user(conn, ord)?;
     sessions.retain(|session| is_asked(session.start_at.day()));
     // Sessions that start in the same instant come in an order that does not change from call to call.
     sessions.sort_unstable_by(|a, b| (a.start_at, &a.pairs).cmp(&(b.start_at, &b.pairs)));

@@ -158,7 +158,7 @@ impl Ranking {
     fn tied(&self, snapshot: &UsageSnapshot, ties: &[Seen], places: Range<usize>) -> Result<Vec<Group>> {
         let mut ords = UserBits::new(snapshot.overlay.ord_end);
         ties.iter().try_for_each(|user| ords.insert(user.ord))?;
-        let named = smallest(load_names(snapshot.conn, &ords, snapshot.overlay.ord_end)?, places);
+        let named = smallest(load_names(snapshot, &ords)?, places);
         let figures = |ord: u32| {
             let at = ties.binary_search_by_key(&ord, |user| user.ord).expect("names are those of the ties");
             ties[at].figures()
@@ -174,7 +174,7 @@ impl Ranking {
         })?;
         let seen = self.seen.iter().map(|user| &user.ord);
         seen.chain(&self.erased_ords).for_each(|ord| idle.remove(*ord));
-        let named = smallest(load_names(snapshot.conn, &idle, snapshot.overlay.ord_end)?, places);
+        let named = smallest(load_names(snapshot, &idle)?, places);
         let figures = Figures { total_users: 1, ..Figures::default() };
         Ok(named.into_iter().map(|(id, _)| Group { id: Some(id), figures }).collect())
     }
@@ -188,12 +188,27 @@ fn sessions_by_user(snapshot: &UsageSnapshot, range: DateRange, cell: Cell) -> R
         *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
         Ok(())
     };
-    UserDay::for_each(snapshot.conn, range, |_, ord, user_day| add(ord, user_day.sessions_touching(cell)))?;
-    ExplicitSession::for_each(snapshot.conn, |ord, session| {
-        let counts = range.contains(session.start_at.day()) && session.touches(cell);
-        add(ord, u64::from(counts))
+    let mut present = UserBits::new(snapshot.overlay.ord_end);
+    UserDay::for_each(snapshot.conn, range, |_, ord, user_day| {
+        present.insert(ord)?;
+        add(ord, user_day.sessions_touching(cell))
     })?;
+    let counts = |session: &ExplicitSession| range.contains(session.start_at.day()) && session.touches(cell);
+    if is_few(&present, snapshot) {
+        // Whoever started a session was there.
+        for ord in present.iter() {
+            let of_user = ExplicitSession::of_user(snapshot.conn, ord)?;
+            add(ord, of_user.iter().filter(|session| counts(session)).count() as u64)?;
+        }
+    } else {
+        ExplicitSession::for_each(snapshot.conn, |ord, session| add(ord, u64::from(counts(&session))))?;
+    }
     Ok(sessions)
+}
+
+/// Whether to look users up one by one: a row looked up costs as much as some eight in passing.
+fn is_few(ords: &UserBits, snapshot: &UsageSnapshot) -> bool {
+    ords.count() < u64::from(snapshot.overlay.ord_end / 8)
 }
 
 /// Whether a user with sessions but no activity in the range counts in the total: its matching events lie behind.
@@ -208,10 +223,10 @@ fn load_erased(conn: &Connection) -> Result<Vec<u32>> {
 }
 
 /// The ids of users that are not erased.
-fn load_names(conn: &Connection, ords: &UserBits, ord_end: u32) -> Result<Vec<(Id, u32)>> {
+fn load_names(snapshot: &UsageSnapshot, ords: &UserBits) -> Result<Vec<(Id, u32)>> {
     const SELECT_NAMES: &str = "select ord, user_id from usage_user_name";
-    // A row looked up costs as much as some eight in passing.
-    if ords.count() < u64::from(ord_end / 8) {
+    let conn = snapshot.conn;
+    if is_few(ords, snapshot) {
         let name = |ord| Ok((User::name(conn, ord)?.ok_or_else(damaged)?, ord));
         return ords.iter().map(name).collect();
     }
