@@ -78,9 +78,13 @@ pub async fn show(service: &Arc<Service>, query: &Query, id: Id) -> Result<Reply
     let (start, end) = (query.date("start_date")?, query.date("end_date")?);
     let range = DateRange::new(start.unwrap_or(Day::MIN), end.unwrap_or(Day::MAX))
         .ok_or_else(|| Error::invalid("\"start_date\" lies after \"end_date\"; a range begins before it ends"))?;
-    let record = service.long_read(move |store| store.snapshot()?.user(&id, Some(range))).await?;
+    let range = (start.is_some() || end.is_some()).then_some(range);
+    let record = service.long_read(move |store| store.snapshot()?.user(&id, range)).await?;
     let record = record.ok_or_else(|| {
-        Error::new(Kind::NotFound, "there is no such user: the id was never seen, or it is spelt otherwise, or erased")
+        Error::new(
+            Kind::NotFound,
+            "there is no such user: this id was never seen, or was erased; ids are compared byte for byte",
+        )
     })?;
     let json = serde_json::to_vec(&UserBody::from(record)).map_err(|e| Error::internal(format!("JSON: {e}")))?;
     Ok(Reply::json(StatusCode::OK, json))

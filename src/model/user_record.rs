@@ -16,7 +16,7 @@ pub struct UserRecord {
     pub deactivated_at: Option<Timestamp>,
     /// The day from which the user counts in `total_users`.
     pub registration_day: Day,
-    /// Every pair with an event, whatever the day.
+    /// Every pair with an event, whatever the day; by day, then pair.
     pub first_uses: Vec<FirstUse>,
     /// The days with an event, ascending.
     pub days: Vec<UserDayRecord>,
@@ -24,8 +24,9 @@ pub struct UserRecord {
     pub id_sessions: Vec<IdSession>,
 }
 
-/// The team and service of an event, as far as it came with them.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// The team and service of an event, as far as it came with them. Sorts by name, none first: the order in which names
+/// arrived shows nowhere.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct TeamService {
     pub team_id: Option<Id>,
     pub service: Option<Id>,
@@ -42,6 +43,7 @@ pub struct FirstUse {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UserDayRecord {
     pub day: Day,
+    /// Each pair once, sorted.
     pub activity: Vec<PairActivity>,
     /// Sessions without an id that start on this day, by start.
     pub sessions: Vec<GapSessionRecord>,
@@ -68,6 +70,7 @@ pub struct GapSessionRecord {
     pub start: Timestamp,
     /// Its last event.
     pub end: Timestamp,
+    /// Sorted.
     pub pairs: Vec<TeamService>,
 }
 
@@ -75,6 +78,7 @@ pub struct GapSessionRecord {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IdSession {
     pub start: Timestamp,
+    /// Sorted.
     pub pairs: Vec<TeamService>,
 }
 

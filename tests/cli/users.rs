@@ -32,8 +32,8 @@ fn everything() -> Value {
         "registration_day": "2025-01-01",
         "first_uses": [
             {"team_id": null, "service": "mail", "first_day": "2025-01-10"},
-            {"team_id": "red", "service": null, "first_day": "2025-01-11"},
             {"team_id": "red", "service": "web", "first_day": "2025-01-10"},
+            {"team_id": "red", "service": null, "first_day": "2025-01-11"},
         ],
         "days": [
             {

@@ -8,8 +8,8 @@ use super::day_codec::runs;
 use super::explicit::ExplicitSession;
 use super::figures::UsageSnapshot;
 use super::lattice::NONE;
-use super::user::User;
-use super::user_day::{GapSession, UserDay};
+use super::user::{Pair, User};
+use super::user_day::{Activity, GapSession, UserDay};
 use crate::error::Result;
 use crate::model::{
     DateRange, Day, FirstUse, GapSessionRecord, Id, IdSession, PairActivity, QuarterRange, TeamService, Timestamp,
@@ -38,10 +38,12 @@ pub fn user_record(snapshot: &UsageSnapshot, user_id: &Id, range: Option<DateRan
 }
 
 fn first_uses(user: &User, names: &mut Names) -> Result<Vec<FirstUse>> {
-    let first_use = |pair: &super::user::Pair| -> Result<FirstUse> {
+    let first_use = |pair: &Pair| -> Result<FirstUse> {
         Ok(FirstUse { pair: names.pair((pair.team, pair.service))?, day: pair.first_day })
     };
-    user.pairs.iter().map(first_use).collect()
+    let mut first_uses = user.pairs.iter().map(first_use).collect::<Result<Vec<_>>>()?;
+    first_uses.sort_unstable_by(|a, b| (a.day, &a.pair).cmp(&(b.day, &b.pair)));
+    Ok(first_uses)
 }
 
 fn days(
@@ -62,11 +64,13 @@ fn days(
 /// Without the pairs that only a session touched, on a later day: they show in the session.
 fn activity(user_day: &UserDay, names: &mut Names) -> Result<Vec<PairActivity>> {
     let seen = user_day.activities.iter().filter(|activity| activity.quarters != 0);
-    seen.map(|activity| {
+    let unpack = |activity: &Activity| -> Result<PairActivity> {
         let ranges = runs(activity.quarters).map(|(start, len)| QuarterRange { start, end: start + len });
         Ok(PairActivity { pair: names.pair((activity.team, activity.service))?, seen: ranges.collect() })
-    })
-    .collect()
+    };
+    let mut activity = seen.map(unpack).collect::<Result<Vec<_>>>()?;
+    activity.sort_unstable_by(|a, b| a.pair.cmp(&b.pair));
+    Ok(activity)
 }
 
 fn gap_sessions(user_day: &UserDay, names: &mut Names) -> Result<Vec<GapSessionRecord>> {
@@ -86,12 +90,13 @@ fn id_sessions(
 ) -> Result<Vec<IdSession>> {
     let mut sessions = ExplicitSession::of_user(conn, ord)?;
     sessions.retain(|session| is_asked(session.start_at.day()));
-    // Sessions that start in the same instant come in an order that does not change from call to call.
-    sessions.sort_unstable_by(|a, b| (a.start_at, &a.pairs).cmp(&(b.start_at, &b.pairs)));
     let unpack = |session: ExplicitSession| -> Result<IdSession> {
         Ok(IdSession { start: session.start_at, pairs: names.pairs(session.pairs.into_iter())? })
     };
-    sessions.into_iter().map(unpack).collect()
+    let mut sessions = sessions.into_iter().map(unpack).collect::<Result<Vec<_>>>()?;
+    // The rows lie in the order of their digests, which means nothing to anybody.
+    sessions.sort_unstable_by(|a, b| (a.start, &a.pairs).cmp(&(b.start, &b.pairs)));
+    Ok(sessions)
 }
 
 /// The names of the few teams and services of one user, each read once.
@@ -103,7 +108,9 @@ struct Names<'c> {
 
 impl Names<'_> {
     fn pairs(&mut self, pairs: impl Iterator<Item = (u32, u32)>) -> Result<Vec<TeamService>> {
-        pairs.map(|pair| self.pair(pair)).collect()
+        let mut pairs = pairs.map(|pair| self.pair(pair)).collect::<Result<Vec<_>>>()?;
+        pairs.sort_unstable();
+        Ok(pairs)
     }
 
     fn pair(&mut self, (team, service): (u32, u32)) -> Result<TeamService> {

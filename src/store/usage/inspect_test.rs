@@ -78,15 +78,29 @@ fn a_record_tells_all_that_is_held() {
         deactivated_at: Some(at(9000)),
         registration_day: day(-1),
         first_uses: vec![
-            FirstUse { pair: pair("", "chat"), day: day(1) },
             FirstUse { pair: pair("red", ""), day: day(0) },
             FirstUse { pair: pair("red", "mail"), day: day(0) },
+            FirstUse { pair: pair("", "chat"), day: day(1) },
         ],
         days: vec![first_day, second_day],
         id_sessions: vec![IdSession { start: at(5), pairs: vec![pair("red", "")] }],
     };
     let register = |store: &mut Store| drop(store.register(&[at_home]));
     assert_eq!(record_after(&over_midnight(), register, None), Some(expected));
+}
+
+#[test]
+fn the_order_in_which_events_came_in_does_not_show() {
+    let mut events = over_midnight();
+    let record = record_after(&events, |_| (), None);
+    events.reverse();
+    assert_eq!(record_after(&events, |_| (), None), record);
+    // One by one: names are given their ids in another order.
+    let one_by_one = |store: &mut Store| drop(store.record(&events));
+    assert_eq!(
+        record_after(&events[2..], one_by_one, DateRange::new(day(9), day(9))).map(|record| record.first_uses),
+        record.map(|record| record.first_uses)
+    );
 }
 
 #[test]
