@@ -66,6 +66,14 @@ fn a_database_of_a_newer_version_is_refused() {
 }
 
 #[test]
+fn a_directory_that_is_not_there_is_said_to_be_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("absent/a.db");
+    let message = open(&path).err().expect("there is no such directory").message;
+    assert!(message.contains("absent/a.db") && message.contains("make it first"), "{message}");
+}
+
+#[test]
 fn a_file_that_is_no_database_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("letter.txt");

@@ -40,7 +40,7 @@ struct NewKey {
 async fn create(admin: &Admin, clock: &Clock, arguments: &KeyCreate) -> Outcome {
     let expires_at = expiry(clock, arguments)?;
     let scopes: Vec<&str> = arguments.scopes.iter().map(|scope| scope.as_str()).collect();
-    let mut request = json!({"owner": arguments.owner, "scopes": scopes});
+    let mut request = json!({"owner": arguments.owner.as_str(), "scopes": scopes});
     if let Some(at) = expires_at {
         request["expires_at"] = json!(at.to_string());
     }
@@ -49,7 +49,7 @@ async fn create(admin: &Admin, clock: &Clock, arguments: &KeyCreate) -> Outcome 
     if arguments.json {
         let expires_at = expires_at.map(|at| at.to_string());
         return print_json(
-            &json!({"id": id, "key": key, "owner": arguments.owner, "scopes": scopes, "expires_at": expires_at}),
+            &json!({"id": id, "key": key, "owner": arguments.owner.as_str(), "scopes": scopes, "expires_at": expires_at}),
         );
     }
     let until = expires_at.map_or("until it is revoked".into(), |at| format!("until {at}"));
@@ -57,11 +57,12 @@ async fn create(admin: &Admin, clock: &Clock, arguments: &KeyCreate) -> Outcome 
     print(&format!("{key}\n"))
 }
 
+/// Of `--expires-in`, the whole second that is not before it: nobody wants to read microseconds.
 fn expiry(clock: &Clock, arguments: &KeyCreate) -> Outcome<Option<Timestamp>> {
-    let now = clock.unix_micros();
+    let now_s = clock.unix_micros().div_euclid(1_000_000) + 1;
     let at = match arguments.expires_in {
         None => return Ok(arguments.expires_at),
-        Some(seconds) => Timestamp::from_unix_micros(now + i64::from(seconds.0) * 1_000_000),
+        Some(seconds) => Timestamp::from_unix_micros((now_s + i64::from(seconds.0)) * 1_000_000),
     };
     at.map(Some).ok_or_else(|| Failure::Usage("--expires-in reaches past the year 9999".into()))
 }

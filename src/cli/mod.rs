@@ -10,6 +10,7 @@ mod output;
 mod percent;
 mod report;
 mod serve;
+mod user;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn run(arguments: Arguments) -> Outcome {
         Some(Command::Import(arguments)) => import::run(global, &arguments),
         Some(Command::Report(arguments)) => report::run(global, &arguments),
         Some(Command::Key { command }) => key::run(global, command),
+        Some(Command::User { command }) => user::run(global, command),
         Some(Command::Check(arguments)) => check::run(global, &arguments),
         Some(Command::Config(arguments)) => config::run(global, &arguments),
         Some(Command::Openapi) => print(http::OPENAPI),

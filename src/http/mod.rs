@@ -30,6 +30,7 @@ mod service;
 mod settings;
 mod system_events;
 mod usage_summary;
+mod user_record;
 mod users;
 
 pub use conn::{serve_local, serve_tcp};

@@ -24,10 +24,11 @@ pub enum Route {
     ListKeys,
     RevokeKey(String),
     Check,
+    ShowUser(Id),
 }
 
 /// How many routes there are.
-pub const ROUTES: usize = 15;
+pub const ROUTES: usize = 16;
 
 /// Whether a request came in through the local socket, where the routes of administration are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +61,7 @@ pub fn decode(method: &Method, path: &str, entrance: Entrance) -> Result<Route> 
         (Place::Keys, "GET") => Ok(Route::ListKeys),
         (Place::Key(segment), "DELETE") => Ok(Route::RevokeKey(segment.to_string())),
         (Place::Check, "POST") => Ok(Route::Check),
+        (Place::UserRecord(segment), "GET") => Ok(Route::ShowUser(user_id(segment)?)),
         (place, _) => Err(place.not_allowed()),
     }
 }
@@ -83,6 +85,7 @@ impl Route {
             Route::ListKeys => 12,
             Route::RevokeKey(_) => 13,
             Route::Check => 14,
+            Route::ShowUser(_) => 15,
         }
     }
 }
@@ -104,6 +107,7 @@ pub const TEMPLATES: [(&str, &str); ROUTES] = [
     ("GET", "/admin/keys"),
     ("DELETE", "/admin/keys/{id}"),
     ("POST", "/admin/check"),
+    ("GET", "/admin/users/{user_id}"),
 ];
 
 /// What a path names, whatever the method.
@@ -120,6 +124,7 @@ enum Place<'a> {
     Keys,
     Key(&'a str),
     Check,
+    UserRecord(&'a str),
 }
 
 impl Place<'_> {
@@ -145,15 +150,21 @@ impl Place<'_> {
         match path {
             "/admin/keys" => Some(Place::Keys),
             "/admin/check" => Some(Place::Check),
-            _ => segment(path, "/admin/keys/").map(Place::Key),
+            _ => match segment(path, "/admin/keys/") {
+                Some(id) => Some(Place::Key(id)),
+                None => segment(path, "/admin/users/").map(Place::UserRecord),
+            },
         }
     }
 
     fn methods(&self) -> &'static str {
         match self {
-            Place::UsageSummary | Place::Health | Place::Ready | Place::OpenApi | Place::Metrics => {
-                "GET, HEAD, OPTIONS"
-            }
+            Place::UsageSummary
+            | Place::Health
+            | Place::Ready
+            | Place::OpenApi
+            | Place::Metrics
+            | Place::UserRecord(_) => "GET, HEAD, OPTIONS",
             Place::SystemEvents => "GET, HEAD, POST, OPTIONS",
             Place::UsageEvents | Place::Users | Place::Check => "POST, OPTIONS",
             Place::User(_) => "PUT, DELETE, OPTIONS",
@@ -240,8 +251,9 @@ mod tests {
         assert_eq!(at(Method::GET, "/admin/keys"), Ok(Route::ListKeys));
         assert_eq!(at(Method::DELETE, "/admin/keys/abc"), Ok(Route::RevokeKey("abc".into())));
         assert_eq!(at(Method::POST, "/admin/check"), Ok(Route::Check));
+        assert_eq!(at(Method::GET, "/admin/users/a%2Fb"), Ok(Route::ShowUser(id("a/b"))));
         assert_eq!(at(Method::GET, "/healthz"), Ok(Route::Health));
-        for path in ["/admin/keys", "/admin/keys/abc", "/admin/check"] {
+        for path in ["/admin/keys", "/admin/keys/abc", "/admin/check", "/admin/users/abc"] {
             assert_eq!(route("POST", path).unwrap_err().kind, Kind::NotFound, "{path}");
         }
     }

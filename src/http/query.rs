@@ -22,6 +22,7 @@ pub fn known(route: &Route) -> &'static [&'static str] {
         ],
         Route::ReadSystemEvents => &["limit", "page", "severity", "service", "from", "to", "order", "cursor"],
         Route::EraseUser(_) => &["history"],
+        Route::ShowUser(_) => &["start_date", "end_date"],
         Route::AppendSystemEvents
         | Route::RecordUsage
         | Route::RegisterUsers
@@ -82,10 +83,14 @@ impl Query {
         self.read(name, |text| Id::new(text).map_err(str::to_string))
     }
 
+    pub fn date(&self, name: &str) -> Result<Option<Day>> {
+        self.read(name, |text| Day::parse(text).map_err(str::to_string))
+    }
+
     /// Errors with `Invalid` also if the date is missing.
     pub fn required_date(&self, name: &str) -> Result<Day> {
-        let day = self.read(name, |text| Day::parse(text).map_err(str::to_string))?;
-        day.ok_or_else(|| Error::invalid(format!("parameter \"{name}\" is required: a calendar date as YYYY-MM-DD")))
+        self.date(name)?
+            .ok_or_else(|| Error::invalid(format!("parameter \"{name}\" is required: a calendar date as YYYY-MM-DD")))
     }
 
     /// A date (its midnight, UTC) or an RFC 3339 time.

@@ -22,7 +22,8 @@ use super::query::{self, Query};
 use super::request_id::RequestIds;
 use super::respond::Reply;
 use super::{
-    Settings, admin, cors, credentials, encoding, ingest, metrics, openapi, probes, system_events, usage_summary, users,
+    Settings, admin, cors, credentials, encoding, ingest, metrics, openapi, probes, system_events, usage_summary,
+    user_record, users,
 };
 use crate::auth::Auth;
 use crate::clock::Clock;
@@ -227,6 +228,7 @@ impl Service {
             Route::ListKeys => admin::list_keys(self),
             Route::RevokeKey(id) => admin::revoke_key(self, &id).await,
             Route::Check => admin::check(self).await,
+            Route::ShowUser(id) => user_record::show(self, &query, id).await,
         }
     }
 
@@ -250,9 +252,12 @@ impl Service {
             Route::Metrics if self.settings.metrics_public => None,
             Route::Metrics => Some(Scope::ReadMetrics),
             Route::Health | Route::Ready | Route::OpenApi => None,
-            Route::EraseUser(_) | Route::CreateKey | Route::ListKeys | Route::RevokeKey(_) | Route::Check => {
-                Some(Scope::Admin)
-            }
+            Route::EraseUser(_)
+            | Route::CreateKey
+            | Route::ListKeys
+            | Route::RevokeKey(_)
+            | Route::Check
+            | Route::ShowUser(_) => Some(Scope::Admin),
         }
     }
 

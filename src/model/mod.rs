@@ -6,6 +6,7 @@ mod id;
 mod log;
 mod time;
 mod usage;
+mod user_record;
 
 pub use access::{Principal, Scope, Scopes};
 pub use day::{DateRange, Day, Interval};
@@ -16,4 +17,7 @@ pub use log::{
 pub use time::Timestamp;
 pub use usage::{
     Change, Figures, Group, GroupBy, GroupPage, History, Period, Registration, Rejected, UsageEvent, UsageFilter,
+};
+pub use user_record::{
+    FirstUse, GapSessionRecord, IdSession, PairActivity, QuarterRange, TeamService, UserDayRecord, UserRecord,
 };

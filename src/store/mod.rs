@@ -1,5 +1,5 @@
 //! The only part that knows SQLite. Its face towards facts is a handful of calls in the domain's words (`record`,
-//! `register`, `erase`, `append` on [`Store`]; `figures`, `series`, `groups`, `page`, `scan`, `check` and the revisions on
+//! `register`, `erase`, `append` on [`Store`]; `figures`, `series`, `groups`, `user`, `page`, `scan`, `check` and the revisions on
 //! [`Snapshot`]); control tables have their own and never join facts.
 
 mod checkpoint;

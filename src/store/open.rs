@@ -90,7 +90,11 @@ fn file_name(path: &Path) -> PathBuf {
 }
 
 fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
-    Error::internal(format!("cannot {what} {}: {error}", path.display()))
+    let reason = match error.kind() {
+        std::io::ErrorKind::NotFound => "its directory does not exist; make it first".into(),
+        _ => error.to_string(),
+    };
+    Error::internal(format!("cannot {what} {}: {reason}", path.display()))
 }
 
 /// Opens the one writing connection; makes a fresh database where there is none, upgrades an older one.
@@ -105,10 +109,11 @@ pub fn open_writer(settings: &Settings, now_unix_micros: i64) -> Result<Connecti
     let mut conn = Connection::open_with_flags(file_name(path), flags).map_err(|e| explain(path, e))?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     // Before the first write: making a file that is thrown away must not wait for the disk either.
-    conn.execute_batch(match settings.durability {
+    let synchronous = match settings.durability {
         Durability::Full => "pragma synchronous = full",
         Durability::None => "pragma synchronous = off",
-    })?;
+    };
+    conn.execute_batch(synchronous).map_err(|e| explain(path, e))?;
     let fresh = is_fresh(&conn).map_err(|e| explain(path, e))?;
     if fresh {
         // Both must be set before the first table. Space is given back later without rewriting the file.

@@ -7,12 +7,13 @@ use rusqlite::Connection;
 
 use super::log::{self, LogSnapshot};
 use super::usage::figures::{self, UsageSnapshot};
+use super::usage::inspect;
 use super::view::View;
 use super::{Inner, open};
 use crate::error::{Error, Result};
 use crate::model::{
-    ArrivalPage, DateRange, Figures, GroupBy, GroupPage, Interval, LogFilter, LogPage, Period, Start, TimeOrder,
-    UsageFilter,
+    ArrivalPage, DateRange, Figures, GroupBy, GroupPage, Id, Interval, LogFilter, LogPage, Period, Start, TimeOrder,
+    UsageFilter, UserRecord,
 };
 
 /// Idle connections kept; as many are made as there are readers at once.
@@ -98,6 +99,12 @@ impl<'s> Snapshot<'s> {
         limit: usize,
     ) -> Result<GroupPage> {
         figures::groups(&self.usage(), range, filter, by, offset, limit)
+    }
+
+    /// What the base facts hold of a user; of its days and sessions, those that begin in the range, if there is one.
+    /// None if there is no such user.
+    pub fn user(&self, user_id: &Id, range: Option<DateRange>) -> Result<Option<UserRecord>> {
+        inspect::user_record(&self.usage(), user_id, range)
     }
 
     /// A page of the log in time order.

@@ -9,3 +9,4 @@ mod report;
 mod serve;
 mod settings;
 mod support;
+mod users;

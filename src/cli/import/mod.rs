@@ -18,6 +18,7 @@ use self::progress::Progress;
 use self::target::{Importable, Target};
 use super::arguments::{self, Global};
 use super::output::{Failure, Outcome, print_json};
+use super::report::grouped;
 use crate::app::settings::Settings;
 use crate::app::{Access, Admin, Signals, say};
 use crate::clock::Clock;
@@ -126,10 +127,15 @@ async fn import(
 }
 
 impl Totals {
+    /// The rate only where it says something: a short import mostly takes the time to open the database.
     fn summary(&self) -> String {
         let Totals { accepted, rejected, seconds } = self;
-        let rate = *accepted as f64 / seconds.max(0.001);
-        format!("{accepted} accepted, {rejected} rejected, in {seconds:.1} s ({rate:.0} a second)")
+        let counts = format!("{} accepted, {} rejected", grouped(*accepted), grouped(*rejected));
+        if *seconds < 1.0 {
+            return counts;
+        }
+        let rate = (*accepted as f64 / seconds) as u64;
+        format!("{counts}, in {seconds:.1} s ({} a second)", grouped(rate))
     }
 }
 
@@ -255,4 +261,16 @@ fn open(file: &str) -> Result<Box<dyn Read + Send>> {
 
 fn cannot_open(file: &str, error: &std::io::Error) -> Error {
     Error::invalid(format!("cannot read {file}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_tells_the_rate_of_an_import_that_took_its_time() {
+        let totals = |accepted, seconds| Totals { accepted, rejected: 2, seconds };
+        assert_eq!(totals(5, 0.02).summary(), "5 accepted, 2 rejected");
+        assert_eq!(totals(2_000_000, 2.5).summary(), "2,000,000 accepted, 2 rejected, in 2.5 s (800,000 a second)");
+    }
 }

@@ -105,7 +105,7 @@ fn put_quarters(out: &mut Vec<u8>, mask: u128) {
 }
 
 /// (first, length) of each run of ones.
-fn runs(mut mask: u128) -> impl Iterator<Item = (u8, u8)> {
+pub fn runs(mut mask: u128) -> impl Iterator<Item = (u8, u8)> {
     let mut taken = 0;
     std::iter::from_fn(move || {
         if mask == 0 {

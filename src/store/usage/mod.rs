@@ -21,6 +21,7 @@ pub mod facts;
 pub mod figures;
 mod fold;
 mod groups;
+pub mod inspect;
 pub mod lattice;
 #[cfg(test)]
 mod model_test;

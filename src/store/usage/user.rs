@@ -33,7 +33,6 @@ pub struct User {
 
 impl User {
     /// The day of the earlier of the value last registered and the first event.
-    #[cfg(test)]
     pub fn registration_day(&self) -> Day {
         self.known_since().expect("a user was seen or registered")
     }

@@ -1,14 +1,18 @@
 //! What may be typed, and its help.
 
+mod key;
+mod user;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::duration;
+pub use self::key::{KeyCommand, KeyCreate};
+pub use self::user::{HistoryName, UserCommand, UserErase, UserShow};
 use super::import::Kind;
 use super::report::{GroupName, IntervalName, NamedRange};
-use crate::model::{Day, Id, Scope, Timestamp};
+use crate::model::{Day, Id};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,6 +59,11 @@ pub enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Show what is held of a user, or erase a person
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
     },
     /// Recompute every rollup and count from the base facts, and say what differs
     Check(Check),
@@ -176,60 +185,6 @@ pub struct Report {
     pub csv: bool,
 }
 
-const KEY_EXAMPLES: &str = "\
-Scopes, none of which includes another:
-  read:analytics   reports and logs
-  read:metrics     /metrics
-  write:events     send events, register users
-  admin            erase users
-
-Examples:
-  analytics key create --owner grafana --scope read:analytics --expires-in 90d
-  KEY=$(analytics key create --owner backend --scope write:events)
-  analytics key list
-  analytics key revoke 4fJ2kLm9QxYz
-
-These work while the server runs, which obeys at once, and while it does not.";
-
-#[derive(Subcommand, Debug)]
-#[command(after_help = KEY_EXAMPLES)]
-pub enum KeyCommand {
-    /// Make an API key; it is shown once, on standard output
-    #[command(after_help = KEY_EXAMPLES)]
-    Create(KeyCreate),
-    /// List the API keys, revoked ones too
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Revoke API keys at once
-    Revoke {
-        /// The keys' ids, as `key list` shows them
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<String>,
-    },
-}
-
-#[derive(Args, Debug)]
-pub struct KeyCreate {
-    /// Who will use it: a person, a service, a dashboard
-    #[arg(long, value_name = "NAME")]
-    pub owner: String,
-    /// What it may do; may be given several times
-    #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = scope)]
-    pub scopes: Vec<Scope>,
-    /// It stops working after so long, such as 12h, 90d or 52w [default: never]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "expires_at")]
-    pub expires_in: Option<duration::Seconds>,
-    /// It stops working at this instant, such as 2026-01-01T00:00:00Z
-    #[arg(long, value_name = "RFC 3339 TIME", value_parser = Timestamp::parse)]
-    pub expires_at: Option<Timestamp>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 const CHECK_HELP: &str = "\
 It reads the whole database and changes nothing; a running server goes on meanwhile.
 With --repair it first makes anew all that follows from the base facts, in one
@@ -279,13 +234,6 @@ fn id(text: &str) -> Result<Id, &'static str> {
     Id::new(text)
 }
 
-fn scope(text: &str) -> Result<Scope, String> {
-    Scope::parse(text).ok_or_else(|| {
-        let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
-        format!("a scope is one of {}", known.join(", "))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -327,6 +275,11 @@ mod tests {
             "analytics key create --owner a --scope admin --expires-in 3d --expires-at 2030-01-01T00:00:00Z",
             "analytics key revoke",
             "analytics completions tcsh",
+            "analytics user",
+            "analytics user show",
+            "analytics user show u-1 --start 2025-02-29",
+            "analytics user erase",
+            "analytics user erase u-1 --history all",
         ];
         for line in lines {
             let refused = parse(line).expect_err(line);
