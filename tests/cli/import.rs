@@ -165,6 +165,6 @@ fn an_interrupted_import_says_how_far_it_came() {
     import.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("standard input: interrupted; lines up to 16000 are done with"), "{said}");
-    assert!(said.contains("16000 accepted, 0 rejected"), "{said}");
+    assert!(said.contains("16,000 accepted, 0 rejected"), "{said}");
     drop(stdin);
 }
