@@ -94,7 +94,8 @@ impl Service {
         let index = route.as_ref().ok().map(Route::index);
         let outcome = self.in_time(&head, body, route, peer).await;
         let had_credential = credentials::was_sent(&head.headers);
-        let reply = outcome.unwrap_or_else(|error| Reply::refusal(&error, &request_id, had_credential));
+        let reply =
+            outcome.unwrap_or_else(|error| Reply::refusal(&self.naming_contact(error), &request_id, had_credential));
         let reply = self.dress(reply, &head, &request_id).await;
         self.metrics.answered(index, reply.status, self.clock.monotonic() - started);
         reply.into_response()
@@ -117,6 +118,17 @@ impl Service {
     pub(super) fn turn_away(&self) -> Reply {
         let message = "too many connections from this address; close some, or keep one open and use it again";
         self.refuse_unread(&Error::new(Kind::Busy { retry_after_s: RETRY_AFTER_S }, message))
+    }
+
+    /// Where only the operator can help, the answer says who that is.
+    fn naming_contact(&self, mut error: Error) -> Error {
+        let contact = &self.settings.contact;
+        let kinds =
+            matches!(error.kind, Kind::Forbidden | Kind::TooLarge | Kind::TooManyRequests { .. } | Kind::StorageFull);
+        if kinds && !contact.is_empty() {
+            error.message += &format!(" (contact: {contact})");
+        }
+        error
     }
 
     fn refuse_unread(&self, error: &Error) -> Reply {

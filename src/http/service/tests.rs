@@ -29,7 +29,7 @@ fn service(directory: &tempfile::TempDir, handler_timeout: Duration) -> Arc<Serv
     };
     let settings = Settings {
         public_url: "http://127.0.0.1".into(),
-        contact: String::new(),
+        contact: "ops@example.com".into(),
         cors_origins: vec![],
         connections_max: 10,
         connections_per_peer_max: 10,
@@ -61,6 +61,19 @@ async fn work_that_does_not_end_in_time_is_503() {
     let (status, body) = get(&service, BY_USER).await;
     assert_eq!(status, 503, "{body}");
     assert_eq!(get(&service, "/healthz").await.0, 200);
+}
+
+#[tokio::test]
+async fn where_only_the_operator_can_help_the_answer_says_who_that_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = service(&directory, Duration::from_secs(60));
+    let body = http_body_util::Full::new(Bytes::from(vec![b' '; 1_001]));
+    let request = Request::post("/usage/events").body(body).unwrap();
+    let response = service.answer(request, Peer::Local).await;
+    assert_eq!(response.status(), 413);
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&text).contains("(contact: ops@example.com)"), "{text:?}");
+    assert!(!get(&service, "/nowhere").await.1.contains("contact"));
 }
 
 #[tokio::test]
