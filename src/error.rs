@@ -36,7 +36,7 @@ pub enum Kind {
     Busy {
         retry_after_s: u64,
     },
-    /// The disk is full: nothing was stored, nothing stored before is lost.
+    /// The disk is full, or the database has reached its bound: nothing was stored, nothing stored before is lost.
     StorageFull,
 }
 

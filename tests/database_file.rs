@@ -238,3 +238,24 @@ fn a_path_is_a_path_whatever_sqlite_would_make_of_it() {
         assert!(path.exists(), "{name}");
     }
 }
+
+#[test]
+fn the_digest_of_an_erased_id_is_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    let digest = |conn: &Connection| -> Vec<u8> {
+        conn.query_row("select digest from usage_user_key where ord = 7", [], |row| row.get(0)).unwrap()
+    };
+    let digest = digest(&Connection::open(&path).unwrap());
+    let is_there = || std::fs::read(&path).unwrap().windows(digest.len()).any(|bytes| bytes == digest);
+    assert!(is_there());
+    let store = open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let history = analytics::model::History::Anonymize;
+    let user = Connection::open(&path).unwrap();
+    let user: String =
+        user.query_row("select user_id from usage_user_name where ord = 7", [], |row| row.get(0)).unwrap();
+    assert_eq!(runtime.block_on(store.erase(Id::new(user).unwrap(), history)), Ok(true));
+    store.close();
+    assert!(!is_there());
+}

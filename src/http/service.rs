@@ -33,8 +33,9 @@ use crate::store::Store;
 
 /// What the large answers on their way to clients may hold in memory together.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Reads that take long run beside each other at most so often; the rest waits in line.
-const LONG_READS_MAX: usize = 4;
+/// Reads that take long run beside each other at most so often; the rest waits in line. SQLite keeps the states of four
+/// readers apart. One more would share, and so prolong, the oldest: with four that never pause the WAL could not be cut.
+const LONG_READS_MAX: usize = 3;
 /// A client that was told to come back finds a server with time again.
 const RETRY_AFTER_S: u64 = 1;
 

@@ -2,11 +2,12 @@
 //!
 //! All of it can wait: a full disk or a reader in the way only puts it off until the next time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use super::open::BUSY_TIMEOUT;
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 
 /// WAL pages after which the writer checkpoints, once the group is answered.
@@ -15,56 +16,97 @@ const CHECKPOINT_PAGES: i64 = 1_000;
 const TRUNCATE_PAGES: i64 = 4_000;
 /// A WAL that grows so long has readers in it without a pause: new ones are turned to the database file.
 const RESTART_PAGES: i64 = 16_000;
-/// How long a checkpoint may wait for readers before it gives up until the next time.
-const READERS_WAIT: Duration = Duration::from_millis(50);
+/// How long a checkpoint that needs every reader out of the WAL waits for them at first, and at most. Writes wait, too.
+const READERS_WAIT_MIN: Duration = Duration::from_millis(50);
+const READERS_WAIT_MAX: Duration = Duration::from_secs(2);
+/// After it waited in vain, it is let be for so many times as long.
+const PAUSE: u32 = 4;
 /// Free pages above which space is given back to the file system while idle, and how many at a time.
 const FREE_PAGES_MAX: i64 = 4_096;
 const VACUUM_PAGES: i64 = 1_024;
 
+/// Keeps the WAL short. Where readers overlap without a pause, some always hold it back; waiting for those that are there
+/// while nothing is written gets through, since new ones read the newest state. So each attempt in vain makes the next one
+/// more patient.
+pub struct Checkpoints {
+    readers_wait: Duration,
+    /// No attempt before.
+    paused_until: Option<Instant>,
+}
+
+impl Default for Checkpoints {
+    fn default() -> Checkpoints {
+        Checkpoints { readers_wait: READERS_WAIT_MIN, paused_until: None }
+    }
+}
+
+impl Checkpoints {
+    /// After a group, when more of them may wait already. Returns how many pages wait for a checkpoint.
+    pub fn after_group(&mut self, conn: &Connection, clock: &Clock) -> Result<i64> {
+        let wal = wal_pages(conn)?;
+        if wal.all < RESTART_PAGES || !self.insist(conn, "restart", clock)? {
+            wal.write_back(conn)?;
+        }
+        Ok(wal.waiting)
+    }
+
+    /// While nobody waits. Returns how many pages wait for a checkpoint.
+    pub fn while_idle(&mut self, conn: &Connection, clock: &Clock) -> Result<i64> {
+        let wal = wal_pages(conn)?;
+        if wal.all >= TRUNCATE_PAGES {
+            self.truncate(conn, clock)?;
+        }
+        Ok(wal.waiting)
+    }
+
+    /// Writes the WAL back and cuts it to nothing. Says whether that is done.
+    pub fn truncate(&mut self, conn: &Connection, clock: &Clock) -> Result<bool> {
+        self.insist(conn, "truncate", clock)
+    }
+
+    fn insist(&mut self, conn: &Connection, mode: &str, clock: &Clock) -> Result<bool> {
+        if self.paused_until.is_some_and(|until| clock.monotonic() < until) {
+            return Ok(false);
+        }
+        conn.busy_timeout(self.readers_wait)?;
+        let done = checkpoint(conn, mode);
+        conn.busy_timeout(BUSY_TIMEOUT)?;
+        if done? {
+            *self = Checkpoints::default();
+            return Ok(true);
+        }
+        self.paused_until = Some(clock.monotonic() + PAUSE * self.readers_wait);
+        self.readers_wait = (2 * self.readers_wait).min(READERS_WAIT_MAX);
+        Ok(false)
+    }
+}
+
 /// Pages in the WAL, and those of them that are not in the database file yet.
-pub struct WalPages {
+struct WalPages {
     all: i64,
-    pub waiting: i64,
+    waiting: i64,
 }
 
 /// Asks without doing anything.
-pub fn wal_pages(conn: &Connection) -> Result<WalPages> {
+fn wal_pages(conn: &Connection) -> Result<WalPages> {
     let mut statement = conn.prepare_cached("pragma wal_checkpoint(noop)")?;
     let (all, done): (i64, i64) = statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?;
     Ok(WalPages { all, waiting: all - done })
 }
 
 impl WalPages {
-    /// After a group, when more of them may wait already.
-    pub fn after_group(&self, conn: &Connection) -> Result<()> {
-        if self.all >= RESTART_PAGES {
-            checkpoint(conn, "restart")?;
-        } else if self.waiting >= CHECKPOINT_PAGES {
+    fn write_back(&self, conn: &Connection) -> Result<()> {
+        if self.waiting >= CHECKPOINT_PAGES {
             checkpoint(conn, "passive")?;
         }
         Ok(())
     }
-
-    /// While nobody waits.
-    pub fn while_idle(&self, conn: &Connection) -> Result<()> {
-        if self.all >= TRUNCATE_PAGES {
-            truncate(conn)?;
-        }
-        Ok(())
-    }
 }
 
-/// Writes the WAL back and cuts it to nothing. Says whether that is done: a reader may stand in the way.
-pub fn truncate(conn: &Connection) -> Result<bool> {
-    checkpoint(conn, "truncate")
-}
-
-/// `mode`: passive, restart or truncate.
+/// `mode`: passive, which waits for nobody, restart or truncate. Says whether all of it was done.
 fn checkpoint(conn: &Connection, mode: &str) -> Result<bool> {
-    conn.busy_timeout(READERS_WAIT)?;
     let mut statement = conn.prepare_cached(&format!("pragma wal_checkpoint({mode})"))?;
     let is_busy = statement.query_row([], |row| row.get::<_, bool>(0)).map_err(Error::from);
-    conn.busy_timeout(BUSY_TIMEOUT)?;
     put_off_if_full(is_busy.map(|is_busy| !is_busy))
 }
 
@@ -87,5 +129,48 @@ fn put_off_if_full(done: Result<bool>) -> Result<bool> {
     match done {
         Err(error) if error.kind == Kind::StorageFull => Ok(false),
         done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wal_bytes(path: &std::path::Path) -> u64 {
+        std::fs::metadata(super::super::beside(path, "-wal")).map_or(0, |wal| wal.len())
+    }
+
+    #[test]
+    fn readers_that_overlap_without_a_pause_do_not_keep_the_wal_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let conn = Connection::open(&path).unwrap();
+        conn.execute_batch("pragma journal_mode = wal; pragma wal_autocheckpoint = 0; create table t (a)").unwrap();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for start in [0, 100, 200] {
+                let (path, stop) = (&path, &stop);
+                scope.spawn(move || {
+                    let reader = Connection::open(path).unwrap();
+                    std::thread::sleep(Duration::from_millis(start));
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        reader.execute_batch("begin; select count(*) from t").unwrap();
+                        // A read that takes so long, whatever the machine.
+                        std::thread::sleep(Duration::from_millis(300));
+                        reader.execute_batch("commit").unwrap();
+                    }
+                });
+            }
+            let (mut checkpoints, clock) = (Checkpoints::default(), Clock::system());
+            let begun = clock.monotonic();
+            let mut is_done = false;
+            while !is_done && begun.elapsed() < Duration::from_secs(30) {
+                conn.execute_batch("insert into t values (1)").unwrap();
+                is_done = checkpoints.truncate(&conn, &clock).unwrap();
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(is_done);
+        });
+        assert_eq!(wal_bytes(&path), 0);
     }
 }

@@ -109,7 +109,7 @@ impl Store {
     }
 
     /// Takes usage events in; durable when it returns. Gives back, by index, those that would pass a bound.
-    /// Errors with `Busy` if too much waits already, `StorageFull` if the disk is full: nothing was taken then.
+    /// Errors with `Busy` if too much waits already, `StorageFull` if there is no room: nothing was taken then.
     pub async fn record(&self, events: Vec<UsageEvent>) -> Result<Vec<Rejected>> {
         self.submit(|reply| Job::Record { events, reply }).await
     }

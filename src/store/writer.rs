@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, named_params};
 use tokio::sync::watch;
 
-use super::checkpoint::{give_space_back, truncate, wal_pages};
+use super::checkpoint::{Checkpoints, give_space_back};
 use super::digest::DigestKey;
 use super::job::{Batch, Job, Progress};
 use super::log::LogWriter;
@@ -45,6 +45,7 @@ pub struct Writer {
     commit_seq: i64,
     /// An erased id may still stand in the WAL: it must be written back and cut.
     scrub: bool,
+    checkpoints: Checkpoints,
     /// The last transaction found no room.
     is_full: bool,
 }
@@ -78,6 +79,7 @@ impl Writer {
             log,
             commit_seq,
             scrub,
+            checkpoints: Checkpoints::default(),
             is_full: false,
         };
         Ok((writer, views))
@@ -97,7 +99,7 @@ impl Writer {
             }
         }
         // A tidy end leaves no WAL behind; what is left undone is done at the next start.
-        let _ = truncate(&self.conn);
+        let _ = Checkpoints::default().truncate(&self.conn, &self.clock);
     }
 
     fn idle(&self) -> Duration {
@@ -222,24 +224,27 @@ impl Writer {
             self.settle(&outcome)?;
             return self.checkpoint_if_due();
         }
-        let wal = wal_pages(&self.conn)?;
-        self.stats.set_wal_pages(wal.waiting);
-        match self.scrub {
-            true => self.scrub = !truncate(&self.conn)?,
-            false => wal.while_idle(&self.conn)?,
+        if !self.scrub()? {
+            let waiting = self.checkpoints.while_idle(&self.conn, &self.clock)?;
+            self.stats.set_wal_pages(waiting);
         }
         give_space_back(&self.conn)
     }
 
     fn checkpoint_if_due(&mut self) -> Result<()> {
-        let wal = wal_pages(&self.conn)?;
-        self.stats.set_wal_pages(wal.waiting);
-        if self.scrub {
-            // An erasure must leave the WAL even when the writer never rests.
-            self.scrub = !truncate(&self.conn)?;
-            return Ok(());
+        // An erasure must leave the WAL even when the writer never rests.
+        if !self.scrub()? {
+            let waiting = self.checkpoints.after_group(&self.conn, &self.clock)?;
+            self.stats.set_wal_pages(waiting);
         }
-        wal.after_group(&self.conn)
+        Ok(())
+    }
+
+    /// Cuts the WAL if there may be something in it that was erased. Says whether it has done so.
+    fn scrub(&mut self) -> Result<bool> {
+        let is_cut = self.scrub && self.checkpoints.truncate(&self.conn, &self.clock)?;
+        self.scrub &= !is_cut;
+        Ok(is_cut)
     }
 }
 

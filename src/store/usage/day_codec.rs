@@ -63,6 +63,9 @@ fn get_activities(cursor: &mut Cursor) -> Result<Vec<Activity>> {
         }
         activities.push(Activity { team, service, quarters: get_quarters(cursor)? });
     }
+    if !activities.is_sorted_by(|one, next| (one.team, one.service) < (next.team, next.service)) {
+        return Err(damaged());
+    }
     Ok(activities)
 }
 

@@ -1,5 +1,7 @@
 //! One user's activity on one day. Its packed form is in `day_codec`.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, Statement, named_params};
 
 use super::delta::{CountKind, Delta, Fact};
@@ -87,10 +89,16 @@ impl UserDay {
         self.activities.iter().filter(|activity| activity.quarters != 0).map(|a| (a.team, a.service))
     }
 
-    /// The activity as it might have come in: each cell of the day is in exactly one of the facts.
+    /// The activity as it might have come in: each cell of the day is in exactly one of the facts. For days as they are
+    /// read from the database, whose pairs are sorted.
     pub fn facts(&self, day: Day, ord: u32) -> impl Iterator<Item = Fact> {
-        self.active_pairs().enumerate().map(move |(index, (team, service))| {
-            let cells = Cell::first_touched(self.active_pairs().take(index), team, service);
+        let mut last_team = None;
+        let mut services = HashSet::new();
+        self.active_pairs().map(move |(team, service)| {
+            let is_first = last_team.is_none();
+            let is_new_team = last_team.replace(team) != Some(team);
+            let is_new_service = services.insert(service);
+            let cells = u8::from(is_first) | u8::from(is_new_team) << 1 | u8::from(is_new_service) << 2 | 1 << 3;
             Fact { day, ord, team, service, cells }
         })
     }
