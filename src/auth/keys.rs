@@ -29,11 +29,19 @@ pub struct Keys(Arc<Inner>);
 struct Inner {
     store: Store,
     clock: Clock,
-    cache: Mutex<HashMap<[u8; 32], Verified>>,
+    cache: Mutex<Cache>,
     /// Keys of this process alone (`--ephemeral`, `--demo`): never stored, never revoked.
     session: Mutex<HashMap<[u8; 32], Verified>>,
     /// argon2 takes 19 MiB and a core: one at a time, whatever comes.
     hashing: Arc<Semaphore>,
+}
+
+/// Keys that have proven themselves, by fingerprint.
+#[derive(Default)]
+struct Cache {
+    verified: HashMap<[u8; 32], Verified>,
+    /// How many revocations there have been: what was read before the last one may not be remembered after it.
+    revocations: u64,
 }
 
 #[derive(Clone)]
@@ -99,7 +107,9 @@ impl Keys {
     pub async fn revoke(&self, id: &str) -> Result<bool> {
         let revoked = self.0.store.revoke_key(id.to_string(), self.0.clock.unix_micros()).await?;
         // After the commit: whoever verifies from now on reads the revoked row.
-        self.0.cache.lock().retain(|_, verified| verified.id != id);
+        let mut cache = self.0.cache.lock();
+        cache.revocations += 1;
+        cache.verified.retain(|_, verified| verified.id != id);
         Ok(revoked)
     }
 
@@ -117,9 +127,10 @@ impl Keys {
         if !self.matches(parts.secret.to_string(), row.secret_hash.clone()).await? {
             return Err(refused());
         }
-        // The row may have been revoked while argon2 ran.
+        // The row may have been revoked while argon2 ran, or may be before it is remembered.
+        let revocations = self.0.cache.lock().revocations;
         let row = self.0.store.snapshot()?.key(parts.id)?.filter(|row| self.is_valid(row)).ok_or_else(refused)?;
-        self.remember(fingerprint, &row);
+        self.remember(fingerprint, &row, revocations);
         Ok(principal(&row.owner, row.scopes))
     }
 
@@ -129,9 +140,9 @@ impl Keys {
         }
         let now = self.0.clock.unix_micros();
         let mut cache = self.0.cache.lock();
-        let verified = cache.get_mut(fingerprint)?;
+        let verified = cache.verified.get_mut(fingerprint)?;
         if verified.expires_at.is_some_and(|at| at <= now) {
-            cache.remove(fingerprint);
+            cache.verified.remove(fingerprint);
             return None;
         }
         let touch = now - verified.touched_at >= TOUCH_AFTER_MICROS;
@@ -150,7 +161,8 @@ impl Keys {
         row.revoked_at.is_none() && row.expires_at.is_none_or(|at| at > self.0.clock.unix_micros())
     }
 
-    fn remember(&self, fingerprint: [u8; 32], row: &ApiKey) {
+    /// `revocations`: how many there had been before the row was read.
+    fn remember(&self, fingerprint: [u8; 32], row: &ApiKey, revocations: u64) {
         let now = self.0.clock.unix_micros();
         let verified = Verified {
             id: row.id.clone(),
@@ -159,10 +171,12 @@ impl Keys {
             touched_at: now,
         };
         let mut cache = self.0.cache.lock();
-        if cache.len() >= CACHE_MAX {
-            cache.clear();
+        if cache.revocations == revocations {
+            if cache.verified.len() >= CACHE_MAX {
+                cache.verified.clear();
+            }
+            cache.verified.insert(fingerprint, verified);
         }
-        cache.insert(fingerprint, verified);
         drop(cache);
         self.touch(row.id.clone(), now);
     }
@@ -218,4 +232,33 @@ fn refused() -> Error {
         Kind::Unauthorized,
         "this API key is unknown, expired or revoked; make a new one with `analytics key create`",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Scope;
+    use crate::store::{Durability, Settings};
+
+    #[tokio::test]
+    async fn a_key_revoked_while_it_is_verified_is_not_remembered() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            path: directory.path().join("analytics.db"),
+            durability: Durability::None,
+            bytes_max: 0,
+            teams_max: 10,
+            services_max: 10,
+            queue_items_max: 10,
+        };
+        let clock = Clock::manual(0);
+        let keys = Keys::new(Store::open(&settings, clock.clone()).unwrap(), clock);
+        let made = keys.create("me", [Scope::Admin].into_iter().collect(), None).await.unwrap();
+        // What a verification does, with the revocation between its last look at the row and its end.
+        let revocations = keys.0.cache.lock().revocations;
+        let row = keys.0.store.snapshot().unwrap().key(&made.id).unwrap().unwrap();
+        assert!(keys.revoke(&made.id).await.unwrap());
+        keys.remember(fingerprint(&made.key), &row, revocations);
+        assert_eq!(keys.verify(&made.key).await.unwrap_err().kind, Kind::Unauthorized);
+    }
 }

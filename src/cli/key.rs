@@ -5,11 +5,11 @@ use serde_json::json;
 
 use super::arguments::{Global, KeyCommand, KeyCreate};
 use super::output::{Failure, Outcome, print, print_json};
-use super::percent::percent_encode;
 use super::report::{Align, table};
 use crate::app::{Access, Admin, say};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
+use crate::http::percent_encode;
 use crate::model::Timestamp;
 
 pub fn run(global: Global, command: KeyCommand) -> Outcome {

@@ -7,7 +7,6 @@ mod duration;
 mod import;
 mod key;
 mod output;
-mod percent;
 mod report;
 mod serve;
 mod user;

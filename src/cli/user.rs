@@ -2,10 +2,10 @@
 
 use super::arguments::{Global, HistoryName, UserCommand, UserErase, UserShow};
 use super::output::{Failure, Outcome, print};
-use super::percent::percent_encode;
 use crate::app::{Access, Admin, say};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::http::percent_encode;
 
 pub fn run(global: Global, command: UserCommand) -> Outcome {
     if let UserCommand::Show(arguments) = &command {

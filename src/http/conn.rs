@@ -127,18 +127,19 @@ where
 {
     let refusal = Arc::new(OnceLock::new());
     let io = Guarded::new(stream, service.settings.header_timeout, Arc::clone(&refusal));
-    let age_max = tokio::time::sleep(service.settings.connection_age_max);
+    let age_max = service.settings.connection_age_max;
     let builder = builder(&service);
     let handler = service_fn(move |request| handle(Arc::clone(&service), request, peer, Arc::clone(&refusal)));
     let mut connection = pin!(builder.serve_connection(io, handler));
     tokio::select! {
         // A connection that breaks off is the client's business: every request that was answered has been counted.
         _ = connection.as_mut() => return,
-        () = age_max => {}
+        () = tokio::time::sleep(age_max) => {}
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    // A client that takes an answer byte by byte must not hold it for ever.
+    let _ = tokio::time::timeout(age_max, connection).await;
 }
 
 fn builder(service: &Service) -> http1::Builder {

@@ -50,7 +50,8 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
     for item in values.flat_map(|value| value.split(',')) {
         let mut parts = item.split(';').map(str::trim);
         let coding = parts.next().unwrap_or_default();
-        let wanted = !parts.any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse::<f32>() == Ok(0.0)));
+        let weight = parts.filter_map(|part| part.strip_prefix(['q', 'Q'])?.strip_prefix('='));
+        let wanted = !weight.into_iter().any(|q| q.parse::<f32>() == Ok(0.0));
         if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
             return wanted;
         }
@@ -78,7 +79,7 @@ mod tests {
         for accept in ["gzip", "GZIP;q=0.5", "br, gzip", "*", "deflate, *;q=0.1"] {
             assert!(compressed(Some(accept), 2000).await && compressed(Some(accept), 2_000_000).await, "{accept}");
         }
-        for accept in ["", "br", "gzip;q=0", "gzip; q=0.000, *", "identity"] {
+        for accept in ["", "br", "gzip;q=0", "gzip;Q=0", "gzip; q=0.000, *", "identity"] {
             assert!(!compressed(Some(accept), 2000).await, "{accept}");
         }
         assert!(!compressed(None, 2000).await && !compressed(Some("gzip"), 100).await);

@@ -36,5 +36,6 @@ mod users;
 pub use conn::{serve_local, serve_tcp};
 pub use local::{Local, LocalResponse, SocketClient};
 pub use openapi::DOCUMENT as OPENAPI;
+pub use query::percent_encode;
 pub use service::{Peer, Service};
 pub use settings::Settings;

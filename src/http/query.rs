@@ -282,5 +282,6 @@ mod tests {
         for text in ["a/b c+d%", "🦀=&?", "plain-._~"] {
             assert_eq!(percent_decode(&percent_encode(text)).unwrap(), text);
         }
+        assert_eq!(percent_encode("a-Z_0.9~/?&=+ %é"), "a-Z_0.9~%2F%3F%26%3D%2B%20%25%C3%A9");
     }
 }

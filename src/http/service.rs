@@ -232,7 +232,7 @@ impl Service {
             Route::RecordUsage => ingest::record(self, head, body).await,
             Route::RegisterUsers => ingest::register(self, head, body).await,
             Route::RegisterUser(id) => users::register(self, head, body, id).await,
-            Route::EraseUser(id) => users::erase(self, &query, id).await,
+            Route::EraseUser(id) => users::erase(self, head, body, &query, id).await,
             Route::Health => Ok(probes::health()),
             Route::Ready => probes::ready(self),
             Route::OpenApi => Ok(openapi::get()),

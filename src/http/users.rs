@@ -26,10 +26,22 @@ pub async fn register<B: Body<Data = Bytes>>(service: &Service, head: &Parts, bo
 }
 
 /// `history=keep` (the default) leaves past counts as they were, without the id; `history=remove` takes the user out of
-/// them. 204, or `NotFound` if there is no such user.
-pub async fn erase(service: &Service, query: &Query, id: Id) -> Result<Reply> {
+/// them. 204, or `NotFound` if there is no such user. Errors with `Invalid` for a body: whoever says there what is to
+/// become of the history must not find it treated otherwise.
+pub async fn erase<B: Body<Data = Bytes>>(
+    service: &Service,
+    head: &Parts,
+    body: B,
+    query: &Query,
+    id: Id,
+) -> Result<Reply> {
     const HISTORIES: [(&str, History); 2] = [("keep", History::Anonymize), ("remove", History::Remove)];
     let history = query.choice("history", &HISTORIES)?.unwrap_or(History::Anonymize);
+    if !service.receive(head, body).await?.bytes.trim_ascii().is_empty() {
+        return Err(Error::invalid(
+            "this takes no body; what becomes of the history is said by ?history=keep or remove",
+        ));
+    }
     match service.store.erase(id, history).await? {
         true => Ok(Reply::empty(StatusCode::NO_CONTENT)),
         false => Err(Error::new(Kind::NotFound, "there is no such user; nothing was erased")),

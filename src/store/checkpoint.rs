@@ -18,7 +18,7 @@ const TRUNCATE_PAGES: i64 = 4_000;
 const RESTART_PAGES: i64 = 16_000;
 /// How long a checkpoint that needs every reader out of the WAL waits for them at first, and at most. Writes wait, too.
 const READERS_WAIT_MIN: Duration = Duration::from_millis(50);
-const READERS_WAIT_MAX: Duration = Duration::from_secs(2);
+const READERS_WAIT_MAX: Duration = Duration::from_secs(5);
 /// After it waited in vain, it is let be for so many times as long.
 const PAUSE: u32 = 4;
 /// Free pages above which space is given back to the file system while idle, and how many at a time.

@@ -62,6 +62,15 @@ fn every_answer_carries_its_id_and_is_not_stored() {
 }
 
 #[test]
+fn an_erasure_told_in_a_body_what_to_do_is_refused() {
+    let server = Server::start();
+    server.post("/users", r#"{"user_id":"u"}"#);
+    let message = server.request("DELETE", "/users/u", &[], br#"{"history":"remove"}"#).error(400, "Bad Request");
+    assert!(message.contains("?history="), "{message}");
+    assert_eq!(server.request("DELETE", "/users/u", &[], b"\n").status, 204);
+}
+
+#[test]
 fn paths_know_their_methods() {
     let server = Server::start();
     let answer = server.request("PATCH", "/logs/system-events", &[], b"");

@@ -1,6 +1,6 @@
 //! Bounds in bytes, time and connections, and the end of a server.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use flate2::Compression;
@@ -112,6 +112,26 @@ fn an_old_connection_is_closed_between_requests() {
     send(&mut stream, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(read_answer(&mut stream).unwrap().status, 200);
     assert!(is_closed(&mut stream));
+}
+
+#[test]
+fn an_answer_that_is_never_read_ends_with_its_connection() {
+    let server = Server::start_with(|settings| settings.connection_age_max = SHORT);
+    let event = format!("{{\"severity\":\"info\",\"message\":\"{}\"}}\n", "a".repeat(60_000));
+    for _ in 0..20 {
+        assert_eq!(server.post("/logs/system-events", &event.repeat(16)).status, 200);
+    }
+    let mut stream = server.connect();
+    let page = format!("GET /logs/system-events?limit=1000 HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\n\r\n", server.key);
+    send(&mut stream, page.as_bytes());
+    let started = Instant::now();
+    // One connection is that which asks.
+    while !server.get("/metrics").text().contains("\nanalytics_http_connections 1\n") {
+        assert!(started.elapsed() < PATIENCE, "the connection is still open");
+    }
+    let mut read = vec![];
+    let _ = stream.read_to_end(&mut read);
+    assert!(read.starts_with(b"HTTP/1.1 200 OK") && read.len() < 19_200_000, "{} bytes", read.len());
 }
 
 #[test]

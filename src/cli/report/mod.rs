@@ -14,10 +14,10 @@ pub use self::table::{Align, grouped, table};
 use self::answer::{Answer, GroupEntry};
 use super::arguments::{Global, Report};
 use super::output::{Failure, Outcome, print, print_json};
-use super::percent::percent_encode;
 use crate::app::{Access, Admin};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
+use crate::http::percent_encode;
 use crate::model::{DateRange, Id, Timestamp};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
