@@ -259,3 +259,18 @@ fn the_digest_of_an_erased_id_is_overwritten() {
     store.close();
     assert!(!is_there());
 }
+
+#[test]
+fn a_new_database_is_for_its_owner_alone_and_an_old_one_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let store = open(&path).unwrap();
+    assert_eq!((mode(&path), mode(&beside(&path, "-wal"))), (0o600, 0o600));
+    store.close();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    drop(store);
+    open(&path).unwrap().close();
+    assert_eq!(mode(&path), 0o640);
+}

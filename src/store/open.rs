@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -104,6 +105,7 @@ pub fn open_writer(settings: &Settings, now_unix_micros: i64) -> Result<Connecti
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(Error::internal(format!("SQLite {} is too old; 3.51.3 is needed", rusqlite::version())));
     }
+    make_private(path);
     // Without SQLITE_OPEN_URI: a path is a path, even one that begins with "file:".
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(file_name(path), flags).map_err(|e| explain(path, e))?;
@@ -154,6 +156,12 @@ pub fn bytes_max(conn: &Connection) -> Result<Option<u64>> {
     let pragma = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
     let (pages, page_bytes) = (pragma("pragma max_page_count")? as u64, pragma("pragma page_size")? as u64);
     Ok((pages < PAGES_UNBOUNDED).then_some(pages * page_bytes))
+}
+
+/// A file that is not there yet is made for its owner alone: it will hold ids and messages. SQLite gives the WAL the same
+/// mode. One that is there keeps its mode, and what cannot be made is for SQLite to tell.
+fn make_private(path: &Path) {
+    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
 }
 
 /// Opens a connection that can only read.
