@@ -36,6 +36,8 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Reads that take long run beside each other at most so often; the rest waits in line. SQLite keeps the states of four
 /// readers apart. One more would share, and so prolong, the oldest: with four that never pause the WAL could not be cut.
 const LONG_READS_MAX: usize = 3;
+/// hyper closes a connection where more than about this of a request's body was left unread.
+const LEFT_UNREAD_BYTES_MAX: u64 = 4 * 1024;
 /// A client that was told to come back finds a server with time again.
 const RETRY_AFTER_S: u64 = 1;
 
@@ -93,11 +95,16 @@ impl Service {
         let (head, body) = request.into_parts();
         let route = path::decode(&head.method, head.uri.path(), peer.entrance());
         let index = route.as_ref().ok().map(Route::index);
+        let is_long = body.size_hint().upper().is_none_or(|bytes| bytes > LEFT_UNREAD_BYTES_MAX);
         let outcome = self.in_time(&head, body, route, peer).await;
         let had_credential = credentials::was_sent(&head.headers);
         let reply =
             outcome.unwrap_or_else(|error| Reply::refusal(&self.naming_contact(error), &request_id, had_credential));
-        let reply = self.dress(reply, &head, &request_id).await;
+        let mut reply = self.dress(reply, &head, &request_id).await;
+        if is_long && reply.status.as_u16() >= 400 {
+            // Its body may be unread; the client must not send its next request where nobody listens any more.
+            reply = reply.with(header::CONNECTION, "close");
+        }
         self.metrics.answered(index, reply.status, self.clock.monotonic() - started);
         reply.into_response()
     }

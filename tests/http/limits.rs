@@ -40,7 +40,9 @@ fn a_body_that_does_not_arrive_is_408() {
 fn a_body_too_large_is_413_however_it_is_sent() {
     let server = Server::start_with(|settings| settings.bounds.body_bytes_max = 100_000);
     let large = vec![b' '; 3_000_000];
-    let message = server.request("POST", "/usage/events", &[], &large).error(413, "Content Too Large");
+    let refused = server.request("POST", "/usage/events", &[], &large);
+    let message = refused.error(413, "Content Too Large");
+    assert_eq!(refused.header("connection"), Some("close"));
     assert!(message.contains("limits.body_bytes_max"), "{message}");
     let mut chunked = format!(
         "POST /usage/events HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n",

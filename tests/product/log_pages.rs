@@ -81,6 +81,7 @@ fn severity_may_be_a_list_and_combines_with_the_other_filters() {
     let asked = |parameters: &[(&str, &str)]| messages(&page(&server, parameters)).join("");
     assert_eq!(asked(&[("severity", "warning")]), "db");
     assert_eq!(asked(&[("severity", "warning,error")]), "edcb");
+    assert_eq!(asked(&[("severity", "error,warning,info")]), "edcba");
     assert_eq!(asked(&[("severity", "warning,error"), ("service", "api")]), "cb");
     assert_eq!(asked(&[("service", "nobody")]), "");
     assert_eq!(asked(&[("from", "2025-05-21T10:00:01Z"), ("to", "2025-05-21T10:00:03Z")]), "cb");
