@@ -118,7 +118,7 @@ impl Writer {
         let outcome = self.transact(&mut progress, group);
         let settled = self.settle(&outcome);
         if outcome.is_ok() {
-            self.stats.committed(items, started.elapsed());
+            self.stats.committed(items, self.clock.monotonic() - started);
         }
         progress.tell(&outcome);
         settled?;
