@@ -1,6 +1,6 @@
 //! API keys: made, verified, revoked.
 //!
-//! Order of verification: form and checksum, cache, row, then argon2id, one at a time and only for a secret that belongs to
+//! Order of verification: cache, form and checksum, row, then argon2id, one at a time and only for a secret that belongs to
 //! an existing key's id. A success is cached under a digest of the key until it expires or is revoked.
 
 use std::collections::HashMap;
@@ -116,13 +116,14 @@ impl Keys {
     /// Errors with `Unauthorized` if the key is malformed, unknown, wrong, expired or revoked; it does not say which of
     /// the last four.
     pub async fn verify(&self, key: &str) -> Result<Principal> {
-        let parts = key_format::parse(key).ok_or_else(|| {
-            Error::new(Kind::Unauthorized, "this is not an API key of this server; copy the whole key, without quotes")
-        })?;
+        // The cache first: a known key costs one hash and a look-up.
         let fingerprint = fingerprint(key);
         if let Some(principal) = self.cached(&fingerprint) {
             return Ok(principal);
         }
+        let parts = key_format::parse(key).ok_or_else(|| {
+            Error::new(Kind::Unauthorized, "this is not an API key of this server; copy the whole key, without quotes")
+        })?;
         let row = self.0.store.snapshot()?.key(parts.id)?.filter(|row| self.is_valid(row)).ok_or_else(refused)?;
         if !self.matches(parts.secret.to_string(), row.secret_hash.clone()).await? {
             return Err(refused());
@@ -238,21 +239,13 @@ fn refused() -> Error {
 mod tests {
     use super::*;
     use crate::model::Scope;
-    use crate::store::{Durability, Settings};
+    use crate::store::testing::settings;
 
     #[tokio::test]
     async fn a_key_revoked_while_it_is_verified_is_not_remembered() {
         let directory = tempfile::tempdir().unwrap();
-        let settings = Settings {
-            path: directory.path().join("analytics.db"),
-            durability: Durability::None,
-            bytes_max: 0,
-            teams_max: 10,
-            services_max: 10,
-            queue_items_max: 10,
-        };
         let clock = Clock::manual(0);
-        let keys = Keys::new(Store::open(&settings, clock.clone()).unwrap(), clock);
+        let keys = Keys::new(Store::open(&settings(&directory), clock.clone()).unwrap(), clock);
         let made = keys.create("me", [Scope::Admin].into_iter().collect(), None).await.unwrap();
         // What a verification does, with the revocation between its last look at the row and its end.
         let revocations = keys.0.cache.lock().revocations;

@@ -38,10 +38,7 @@ impl Auth {
         match credential {
             Credential::Bearer(key) | Credential::ApiKey(key) => self.keys.verify(key).await,
             // Tools disagree about which field holds a key; an empty or other word in the first is no attempt.
-            Credential::Basic { user, password } if key_format::is_key(user) => {
-                let _ = password;
-                self.keys.verify(user).await
-            }
+            Credential::Basic { user, .. } if key_format::is_key(user) => self.keys.verify(user).await,
             Credential::Basic { password, .. } => self.keys.verify(password).await,
         }
     }

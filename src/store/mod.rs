@@ -14,7 +14,7 @@ mod repair;
 mod snapshot;
 mod stats;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod upgrade;
 mod usage;
 mod varint;

@@ -3,22 +3,14 @@ use tokio::sync::oneshot::{self, Receiver};
 
 use super::super::job::ControlJob;
 use super::super::open::open_writer;
-use super::super::{Durability, Settings};
+use super::super::testing::settings;
 use super::*;
 use crate::model::{Id, Severity, SystemEvent, UsageEvent};
 
 const BOUNDS: Bounds = Bounds { teams_max: 100, services_max: 100 };
 
 fn writer(dir: &TempDir) -> Writer {
-    let settings = Settings {
-        path: dir.path().join("a.db"),
-        durability: Durability::None,
-        bytes_max: 0,
-        teams_max: 100,
-        services_max: 100,
-        queue_items_max: 100,
-    };
-    let conn = open_writer(&settings, 0).unwrap();
+    let conn = open_writer(&settings(dir), 0).unwrap();
     let queue = Arc::new(Queue::new(100));
     Writer::load(conn, DigestKey::new([7; 32]), BOUNDS, Clock::manual(0), queue, Arc::default()).unwrap().0
 }

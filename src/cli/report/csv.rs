@@ -59,15 +59,12 @@ fn write(rows: impl Iterator<Item = Vec<String>>) -> Result<String> {
 mod tests {
     use super::*;
     use crate::cli::report::answer::decode;
-    use crate::cli::report::tests::report;
-    use crate::model::Day;
+    use crate::cli::report::tests::{january, report};
 
     const FIGURES: &str = r#""total_users":1148,"active_users":97,"total_sessions":642"#;
 
     fn shown(line: &str, body: &str) -> String {
-        let day = |text| Day::parse(text).unwrap();
-        let range = DateRange::new(day("2025-01-01"), day("2025-01-31")).unwrap();
-        csv(range, &report(line), &decode(body.as_bytes()).unwrap()).unwrap()
+        csv(january(), &report(line), &decode(body.as_bytes()).unwrap()).unwrap()
     }
 
     #[test]

@@ -144,6 +144,12 @@ mod tests {
 
     use super::*;
     use crate::cli::arguments::{Arguments, Command};
+    use crate::model::Day;
+
+    pub fn january() -> DateRange {
+        let day = |text| Day::parse(text).unwrap();
+        DateRange::new(day("2025-01-01"), day("2025-01-31")).unwrap()
+    }
 
     pub fn report(line: &str) -> Report {
         let line = format!("analytics report {line}");

@@ -95,15 +95,12 @@ fn numbers(figures: &Figures) -> [String; 3] {
 mod tests {
     use super::*;
     use crate::cli::report::answer::decode;
-    use crate::cli::report::tests::report;
-    use crate::model::Day;
+    use crate::cli::report::tests::{january, report};
 
     const FIGURES: &str = r#""total_users":1148,"active_users":97,"total_sessions":642"#;
 
     fn shown(line: &str, body: &str) -> String {
-        let day = |text| Day::parse(text).unwrap();
-        let range = DateRange::new(day("2025-01-01"), day("2025-01-31")).unwrap();
-        text(range, &report(line), &decode(body.as_bytes()).unwrap())
+        text(january(), &report(line), &decode(body.as_bytes()).unwrap())
     }
 
     #[test]

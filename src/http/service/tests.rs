@@ -4,21 +4,13 @@ use super::*;
 use crate::auth::Keys;
 use crate::ingest::Bounds;
 use crate::model::{Severity, SystemEvent};
-use crate::store::{self, Durability};
+use crate::store;
 
 const SUMMARY: &str = "/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31";
 
 fn service(directory: &tempfile::TempDir, handler_timeout: Duration) -> Arc<Service> {
     let clock = Clock::manual(0);
-    let database = store::Settings {
-        path: directory.path().join("analytics.db"),
-        durability: Durability::None,
-        bytes_max: 0,
-        teams_max: 10,
-        services_max: 10,
-        queue_items_max: 10,
-    };
-    let store = Store::open(&database, clock.clone()).unwrap();
+    let store = Store::open(&store::testing::settings(directory), clock.clone()).unwrap();
     let long = Duration::from_secs(60);
     let bounds = Bounds {
         body_bytes_max: 1000,
