@@ -5,18 +5,22 @@
 //! - [`cli`]: the command line; a thin `main` calls it.
 //! - [`app`]: settings, wiring, start and stop.
 //! - [`http`]: the only part that serves with hyper.
+//! - [`audit`]: the server's own trail in its own log.
 //! - [`auth`]: who asks, and what they may do.
+//! - [`limits`]: how often.
 //! - [`ingest`]: the only part that decodes what comes in (JSON, NDJSON, CSV).
 //! - [`store`]: the only part that knows SQLite; facts, rollups, the event log, control tables.
 //! - [`model`]: the vocabulary.
 //! - [`error`], [`clock`]: one error type; the only file that reads the time.
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod error;
 pub mod http;
 pub mod ingest;
+pub mod limits;
 pub mod model;
 pub mod store;

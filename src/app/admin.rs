@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use super::settings::Settings;
 use super::socket;
-use crate::auth::{Auth, Keys};
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::http::{Local, Service};
+use crate::http::Local;
 use crate::store::{self, Store};
 
 /// Whether a command may make the database if it does not exist.
@@ -25,6 +25,7 @@ pub enum Access {
 pub struct Admin {
     local: Local,
     store: Option<Store>,
+    audit: Audit,
 }
 
 /// A good answer.
@@ -63,13 +64,13 @@ impl Admin {
 
     async fn try_open(settings: &Settings, clock: Clock) -> Result<Admin> {
         let held = match Store::open(&settings.store, clock.clone()) {
-            Ok(store) => return Ok(Admin::in_process(store, settings, clock)),
+            Ok(store) => return Admin::in_process(store, settings, clock),
             Err(error) if error.kind == Kind::Conflict => error,
             Err(error) => return Err(error),
         };
         let path = socket::path_of(&settings.store.path);
         match tokio::net::UnixStream::connect(&path).await {
-            Ok(_) => Ok(Admin { local: Local::socket(path), store: None }),
+            Ok(_) => Ok(Admin { local: Local::socket(path), store: None, audit: Audit::off() }),
             Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Err(Error::new(
                 Kind::Forbidden,
                 format!("{} belongs to another user; run this as the user who runs the server", path.display()),
@@ -81,10 +82,15 @@ impl Admin {
         }
     }
 
-    fn in_process(store: Store, settings: &Settings, clock: Clock) -> Admin {
-        let auth = Auth::new(Keys::new(store.clone(), clock.clone()));
-        let service = Service::new(store.clone(), auth, clock, settings.http.clone());
-        Admin { local: Local::InProcess(service), store: Some(store) }
+    fn in_process(store: Store, settings: &Settings, clock: Clock) -> Result<Admin> {
+        // Where the server would listen, so that tokens made now are good then.
+        let url = format!("http://{}", settings.listen);
+        let audit = match settings.audit_events {
+            true => Audit::new(store.clone(), clock.clone()),
+            false => Audit::off(),
+        };
+        let service = super::wiring::service(store.clone(), settings, &url, audit.clone(), clock)?;
+        Ok(Admin { local: Local::InProcess(service), store: Some(store), audit })
     }
 
     /// The open database, if it is held by this process.
@@ -111,6 +117,7 @@ impl Admin {
 
     /// Closes the database tidily, if this process holds it.
     pub async fn close(self) {
+        self.audit.flush().await;
         if let Some(store) = self.store {
             let _ = tokio::task::spawn_blocking(move || store.close()).await;
         }

@@ -9,6 +9,7 @@ mod server;
 pub mod settings;
 mod signals;
 mod socket;
+mod wiring;
 
 pub use admin::{Access, Admin, AdminResponse};
 pub use console::say;

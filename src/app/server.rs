@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::settings::Settings;
 use super::socket::LocalSocket;
-use crate::auth::{Auth, Keys};
+use crate::audit::{Audit, Entry};
+use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::http;
@@ -22,7 +23,9 @@ pub struct Running {
     pub address: SocketAddr,
     /// Absolute address for clients, without a slash at the end: `server.public_url`, or the bound address.
     pub url: String,
-    pub keys: Keys,
+    pub auth: Auth,
+    audit: Audit,
+    auditing: JoinHandle<()>,
     /// Stands before the store, so that it goes before the lock: whoever takes the lock next finds no socket of ours.
     socket: LocalSocket,
     serving: JoinSet<()>,
@@ -40,18 +43,20 @@ pub async fn start(settings: Settings, clock: Clock) -> Result<Running> {
     let (socket, local) = LocalSocket::bind(store.path())?;
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().map_err(|e| Error::internal(format!("no local address: {e}")))?;
-    let mut http = settings.http;
-    if http.public_url.is_empty() {
-        http.public_url = format!("http://{address}");
-    }
-    let url = http.public_url.clone();
-    let keys = Keys::new(store.clone(), clock.clone());
-    let service = http::Service::new(store.clone(), Auth::new(keys.clone()), clock, http);
+    let bound = format!("http://{address}");
+    let audit = match settings.audit_events {
+        true => Audit::new(store.clone(), clock.clone()),
+        false => Audit::off(),
+    };
+    let service = super::wiring::service(store.clone(), &settings, &bound, audit.clone(), clock)?;
+    let (url, auth) = (service.public_url().to_string(), service.auth().clone());
     let stopping = watch::Sender::new(false);
     let mut serving = JoinSet::new();
     serving.spawn(http::serve_tcp(listener, Arc::clone(&service), stopped(&stopping)));
     serving.spawn(http::serve_local(local, service, stopped(&stopping)));
-    Ok(Running { address, url, keys, socket, serving, stopping, store })
+    let auditing = tokio::spawn(audit.clone().run());
+    audit.note(Entry::Started { version: env!("CARGO_PKG_VERSION") });
+    Ok(Running { address, url, auth, audit, auditing, socket, serving, stopping, store })
 }
 
 impl Running {
@@ -69,6 +74,9 @@ impl Running {
     pub async fn stop(mut self) {
         self.stopping.send_replace(true);
         while self.serving.join_next().await.is_some() {}
+        self.auditing.abort();
+        self.audit.note(Entry::Stopped);
+        self.audit.flush().await;
         let store = self.store.clone();
         // Waits for the writer's thread; on a blocking thread, so that a second signal is still heard.
         let _ = tokio::task::spawn_blocking(move || store.close()).await;

@@ -1,15 +1,28 @@
-//! Who asks, and what they may do. Today: API keys. OAuth 2.0 tokens find their room here, beside `keys`.
+//! Who asks, and what they may do.
+//!
+//! A credential is looked up in the cache first; what is not there is told apart by its form: an API key (`keys`), a token
+//! of the embedded issuer (`local`), of a trusted one (`external`), or an opaque one that a trusted issuer is asked about.
 
-mod key_format;
+mod cache;
+mod external;
+mod hashing;
+mod jwt;
 mod keys;
+mod local;
+mod secret;
 
+pub use external::{Fetches, Introspection, IssuerSettings as TrustedIssuer, Issuers, KeySource, RoleRule};
+pub use hashing::Hasher;
 pub use keys::{Keys, NewKey};
+pub use local::{Denied, Issuer, IssuerSettings, NewClient, NewToken, SigningAlgorithm, TokenAnswer};
+
+use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
-use crate::model::{Principal, Scope};
+use crate::model::{Caller, Principal, Role, Scope};
 
 /// What a request carries to say who it is from.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     /// `Authorization: Bearer ..`
     Bearer(String),
@@ -19,27 +32,44 @@ pub enum Credential {
     Basic { user: String, password: String },
 }
 
-/// Finds the principal behind a credential.
+/// Finds the caller behind a credential. Cheap to clone.
 #[derive(Clone)]
 pub struct Auth {
     pub keys: Keys,
+    pub issuer: Issuer,
+    pub trusted: Issuers,
 }
 
 impl Auth {
-    pub fn new(keys: Keys) -> Auth {
-        Auth { keys }
+    pub fn new(keys: Keys, issuer: Issuer, trusted: Issuers) -> Auth {
+        Auth { keys, issuer, trusted }
     }
 
-    /// Errors with `Unauthorized` if there is no credential, or it does not hold (any more).
-    pub async fn authenticate(&self, credential: Option<&Credential>) -> Result<Principal> {
-        const MISSING: &str =
-            "a credential is needed: send an API key as \"Authorization: Bearer <key>\" or \"X-API-Key: <key>\"";
+    /// `is_suspect`: the peer has failed often of late; it waits in a line of its own where an issuer has to be asked.
+    /// Errors with `Unauthorized` if there is no credential, or it does not hold (any more); `Busy` if it cannot be
+    /// verified just now.
+    pub async fn authenticate(&self, credential: Option<&Credential>, is_suspect: bool) -> Result<Arc<Caller>> {
+        const MISSING: &str = "a credential is needed: send an access token or an API key as \"Authorization: Bearer \
+            <token or key>\", or a key as \"X-API-Key: <key>\"";
         let credential = credential.ok_or_else(|| Error::new(Kind::Unauthorized, MISSING))?;
         match credential {
-            Credential::Bearer(key) | Credential::ApiKey(key) => self.keys.verify(key).await,
+            Credential::Bearer(token) => self.bearer(token, is_suspect).await,
+            Credential::ApiKey(key) => self.keys.verify(key).await,
             // Tools disagree about which field holds a key; an empty or other word in the first is no attempt.
-            Credential::Basic { user, .. } if key_format::is_key(user) => self.keys.verify(user).await,
+            Credential::Basic { user, .. } if secret::API_KEY.is_one(user) => self.keys.verify(user).await,
             Credential::Basic { password, .. } => self.keys.verify(password).await,
+        }
+    }
+
+    async fn bearer(&self, token: &str, is_suspect: bool) -> Result<Arc<Caller>> {
+        match jwt::claimed_issuer(token) {
+            _ if secret::API_KEY.is_meant(token) => self.keys.verify(token).await,
+            Some(Ok(issuer)) if issuer == self.issuer.url() => self.issuer.verify(token),
+            Some(Ok(issuer)) if self.trusted.knows(&issuer) => self.trusted.verify(&issuer, token).await,
+            Some(Ok(_)) => Err(refused("its issuer is not trusted here")),
+            Some(Err(refusal)) => Err(refused(refusal.reason())),
+            None if self.trusted.introspects() => self.trusted.introspect(token, is_suspect).await,
+            None => Err(refused("it is neither an API key nor an access token of a known form")),
         }
     }
 }
@@ -47,12 +77,39 @@ impl Auth {
 impl Principal {
     /// Errors with `Forbidden` if the credential was not given the scope.
     pub fn require(&self, scope: Scope) -> Result<()> {
-        if self.scopes.contains(scope) {
+        if self.grants.scopes.contains(scope) {
             return Ok(());
         }
         Err(Error::new(
             Kind::Forbidden,
             format!("this credential does not have the scope {scope}; ask the administrator for one that has"),
         ))
+    }
+
+    /// Errors with `Forbidden` if the credential was not given the role, by a claim or as a scope.
+    pub fn require_role(&self, role: Role) -> Result<()> {
+        if self.grants.roles.contains(role) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Forbidden,
+            format!("this credential does not have the privilege {role}; ask the administrator for one that has"),
+        ))
+    }
+}
+
+/// `why` names no secret.
+fn refused(why: &str) -> Error {
+    Error::new(Kind::Unauthorized, format!("this token is not accepted: {why}"))
+}
+
+/// Without what it holds: no secret may reach a log.
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Credential::Bearer(_) => "Bearer",
+            Credential::ApiKey(_) => "ApiKey",
+            Credential::Basic { .. } => "Basic",
+        })
     }
 }

@@ -10,7 +10,7 @@ use crate::app::settings::Settings;
 use crate::app::{PrivateDir, Running, Signals, load_sample, room_for_connections, say, start};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::model::Scopes;
+use crate::model::Grants;
 use crate::store::{ApiKey, Durability};
 
 /// What a test suite reads from standard output.
@@ -88,7 +88,7 @@ fn greet(running: &Running, database: &Path) -> Outcome {
     say(&format!("listening on http://{}, database {}", running.address, database.display()));
     let now = Clock::system().unix_micros();
     let is_valid = |key: &ApiKey| key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now);
-    if !running.keys.list()?.iter().any(is_valid) {
+    if !running.auth.keys.list()?.iter().any(is_valid) {
         say(&format!(
             "There is no valid API key. Make one:\n  analytics key create --owner me --scope read:analytics \
              --scope write:events --database {}",
@@ -99,7 +99,7 @@ fn greet(running: &Running, database: &Path) -> Outcome {
 }
 
 fn greet_with_keys(running: &Running, demo: bool) -> Outcome {
-    let key = |owner| running.keys.create_for_session(owner, Scopes::ALL);
+    let key = |owner| running.auth.keys.create_for_session(owner, Grants::ALL);
     let ready = Ready { url: running.url.clone(), token: key("token")?, api_key: key("api_key")? };
     say(&format!("listening on http://{}, everything is gone at exit", running.address));
     if demo {

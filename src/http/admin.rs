@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::respond::Reply;
 use super::service::Service;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Id, Scope, Scopes, Timestamp};
+use crate::model::{Grants, Id, Roles, Scope, Scopes, Timestamp};
 use crate::store::{ApiKey, Store};
 
 #[derive(Deserialize)]
@@ -64,7 +64,7 @@ pub async fn create_key<B: Body<Data = Bytes>>(service: &Service, head: &Parts, 
         Some(at) => Some(at.map_err(|rule| Error::invalid(format!("\"expires_at\" {rule}")))?.unix_micros()),
         None => None,
     };
-    let made = service.auth.keys.create(owner.as_str(), scopes, expires_at).await?;
+    let made = service.auth.keys.create(owner.as_str(), Grants { scopes, roles: Roles::default() }, expires_at).await?;
     let reply = json(StatusCode::CREATED, &CreatedBody { id: &made.id, key: &made.key })?;
     Ok(reply.with(LOCATION, &format!("/admin/keys/{}", made.id)))
 }
@@ -107,7 +107,7 @@ impl From<ApiKey> for KeyBody {
         KeyBody {
             id: key.id,
             owner: key.owner,
-            scopes: key.scopes.iter().map(Scope::as_str).collect(),
+            scopes: key.grants.scopes.iter().map(Scope::as_str).collect(),
             created_at: time(key.created_at),
             expires_at: key.expires_at.and_then(time),
             revoked_at: key.revoked_at.and_then(time),

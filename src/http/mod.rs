@@ -5,6 +5,7 @@
 //! `respond` turns the outcome, good or bad, into a response.
 
 mod admin;
+mod admit;
 mod body;
 mod budget;
 mod conn;
@@ -37,5 +38,5 @@ pub use conn::{serve_local, serve_tcp};
 pub use local::{Local, LocalResponse, SocketClient};
 pub use openapi::DOCUMENT as OPENAPI;
 pub use query::percent_encode;
-pub use service::{Peer, Service};
+pub use service::{Peer, Service, Wiring};
 pub use settings::Settings;

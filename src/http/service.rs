@@ -13,6 +13,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 
+use super::admit::Visit;
 use super::body::{self, Received};
 use super::budget::Budget;
 use super::guard::Violation;
@@ -25,10 +26,12 @@ use super::{
     Settings, admin, cors, credentials, encoding, ingest, metrics, openapi, probes, system_events, usage_summary,
     user_record, users,
 };
-use crate::auth::Auth;
+use crate::audit::Audit;
+use crate::auth::{Auth, Hasher, Issuer, IssuerSettings, Issuers, Keys, SigningAlgorithm};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Scope, Timestamp};
+use crate::limits::{self, Limits};
+use crate::model::Timestamp;
 use crate::store::Store;
 
 /// What the large answers on their way to clients may hold in memory together.
@@ -51,10 +54,42 @@ pub enum Peer {
     Local,
 }
 
+/// What a service is made of.
+pub struct Wiring {
+    pub store: Store,
+    pub auth: Auth,
+    pub limits: Limits,
+    pub audit: Audit,
+    pub clock: Clock,
+    pub settings: Settings,
+}
+
+impl Wiring {
+    /// With API keys alone: no trusted issuer, no limit, no audit trail.
+    pub fn plain(store: Store, clock: Clock, settings: Settings) -> Result<Wiring> {
+        let issuer = IssuerSettings {
+            url: String::new(),
+            audience: String::new(),
+            algorithm: SigningAlgorithm::EdDsa,
+            token_ttl_s: 600,
+            login_ttl_s: 3600,
+        };
+        let (secrets, passwords) = (Hasher::default(), Hasher::default());
+        let issuer = issuer.at(&settings.public_url);
+        let issuer = Issuer::new(store.clone(), clock.clone(), issuer, secrets.clone(), passwords);
+        let keys = Keys::new(store.clone(), clock.clone(), secrets);
+        let auth = Auth::new(keys, issuer, Issuers::new(vec![], clock.clone())?);
+        let limits = Limits::new(store.clone(), clock.clone(), limits::Settings::none())?;
+        Ok(Wiring { store, auth, limits, audit: Audit::off(), clock, settings })
+    }
+}
+
 /// Everything that answering takes. Needs no socket.
 pub struct Service {
     pub(super) store: Store,
     pub(super) auth: Auth,
+    pub(super) limits: Limits,
+    pub(super) audit: Audit,
     pub(super) clock: Clock,
     pub(super) settings: Settings,
     pub(super) metrics: Metrics,
@@ -66,13 +101,16 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn new(store: Store, auth: Auth, clock: Clock, settings: Settings) -> Arc<Service> {
+    pub fn new(parts: Wiring) -> Arc<Service> {
         const REFUSAL: &str =
             "the server holds as many large answers as it can; ask for fewer at once, or again after Retry-After";
+        let Wiring { store, auth, limits, audit, clock, settings } = parts;
         let bodies = body::Limits::new(settings.bounds.body_bytes_max, settings.body_timeout);
         Arc::new(Service {
             store,
             auth,
+            limits,
+            audit,
             clock,
             settings,
             metrics: Metrics::default(),
@@ -82,6 +120,15 @@ impl Service {
             request_ids: RequestIds::default(),
             stopping: AtomicBool::new(false),
         })
+    }
+
+    /// Absolute address under which clients reach the server.
+    pub fn public_url(&self) -> &str {
+        &self.settings.public_url
+    }
+
+    pub fn auth(&self) -> &Auth {
+        &self.auth
     }
 
     /// Answers a request; a failure is an answer, too.
@@ -96,11 +143,12 @@ impl Service {
         let route = path::decode(&head.method, head.uri.path(), peer.entrance());
         let index = route.as_ref().ok().map(Route::index);
         let is_long = body.size_hint().upper().is_none_or(|bytes| bytes > LEFT_UNREAD_BYTES_MAX);
-        let outcome = self.in_time(&head, body, route, peer).await;
+        let mut visit = Visit::new(peer, &head);
+        let outcome = self.in_time(&head, body, route, peer, &mut visit).await;
         let had_credential = credentials::was_sent(&head.headers);
         let reply =
             outcome.unwrap_or_else(|error| Reply::refusal(&self.naming_contact(error), &request_id, had_credential));
-        let mut reply = self.dress(reply, &head, &request_id).await;
+        let mut reply = self.dress(visit.dress(reply), &head, &request_id).await;
         if is_long && reply.status.as_u16() >= 400 {
             // Its body may be unread; the client must not send its next request where nobody listens any more.
             reply = reply.with(header::CONNECTION, "close");
@@ -198,7 +246,14 @@ impl Service {
         body::read(&head.headers, body, &self.bodies).await
     }
 
-    async fn in_time<B>(self: &Arc<Self>, head: &Parts, body: B, route: Result<Route>, peer: Peer) -> Result<Reply>
+    async fn in_time<B>(
+        self: &Arc<Self>,
+        head: &Parts,
+        body: B,
+        route: Result<Route>,
+        peer: Peer,
+        visit: &mut Visit,
+    ) -> Result<Reply>
     where
         B: Body<Data = Bytes>,
     {
@@ -207,7 +262,7 @@ impl Service {
             true => self.settings.handler_timeout,
             false => self.settings.handler_timeout + self.settings.body_timeout,
         };
-        let answer = self.try_answer(head, body, route, peer);
+        let answer = self.try_answer(head, body, route, peer, visit);
         // A check reads everything there is, and whoever asks for it waits.
         if peer == Peer::Local && head.uri.path() == "/admin/check" {
             return answer.await;
@@ -218,7 +273,14 @@ impl Service {
         })
     }
 
-    async fn try_answer<B>(self: &Arc<Self>, head: &Parts, body: B, route: Result<Route>, peer: Peer) -> Result<Reply>
+    async fn try_answer<B>(
+        self: &Arc<Self>,
+        head: &Parts,
+        body: B,
+        route: Result<Route>,
+        peer: Peer,
+        visit: &mut Visit,
+    ) -> Result<Reply>
     where
         B: Body<Data = Bytes>,
     {
@@ -230,7 +292,7 @@ impl Service {
         };
         let text = head.uri.query().unwrap_or_default();
         query::refuse_credentials(text)?;
-        self.admit(&route, head, peer).await?;
+        self.admit(&route, head, peer, visit).await?;
         let query = Query::parse(text, query::known(&route))?;
         match route {
             Route::UsageSummary => usage_summary::get(self, head, query).await,
@@ -249,35 +311,6 @@ impl Service {
             Route::RevokeKey(id) => admin::revoke_key(self, &id).await,
             Route::Check => admin::check(self).await,
             Route::ShowUser(id) => user_record::show(self, &query, id).await,
-        }
-    }
-
-    /// Errors unless the request's principal may use the route.
-    async fn admit(&self, route: &Route, head: &Parts, peer: Peer) -> Result<()> {
-        let Some(scope) = self.scope(route).filter(|_| peer != Peer::Local) else { return Ok(()) };
-        let credential = credentials::find(&head.headers)?;
-        if let Some(sent) = &credential {
-            credentials::refuse_cross_site(&head.method, &head.headers, sent, &self.settings.public_url)?;
-        }
-        self.auth.authenticate(credential.as_ref()).await?.require(scope)
-    }
-
-    /// The scope that a route needs over the network; None if it is open to all.
-    fn scope(&self, route: &Route) -> Option<Scope> {
-        match route {
-            Route::UsageSummary | Route::ReadSystemEvents => Some(Scope::ReadAnalytics),
-            Route::AppendSystemEvents | Route::RecordUsage | Route::RegisterUsers | Route::RegisterUser(_) => {
-                Some(Scope::WriteEvents)
-            }
-            Route::Metrics if self.settings.metrics_public => None,
-            Route::Metrics => Some(Scope::ReadMetrics),
-            Route::Health | Route::Ready | Route::OpenApi => None,
-            Route::EraseUser(_)
-            | Route::CreateKey
-            | Route::ListKeys
-            | Route::RevokeKey(_)
-            | Route::Check
-            | Route::ShowUser(_) => Some(Scope::Admin),
         }
     }
 

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::ingest::Bounds;
 
 /// How the server meets its peers; each is a setting under `[server]` of the same name (durations in seconds, `_s`), or
@@ -13,6 +15,8 @@ pub struct Settings {
     pub contact: String,
     /// Origins of web pages that may read; none by default.
     pub cors_origins: Vec<String>,
+    /// Peers whose word about a client's address (`X-Forwarded-For`) is believed; none by default.
+    pub trusted_proxies: Vec<IpNet>,
     pub connections_max: usize,
     pub connections_per_peer_max: usize,
     /// A request's head must have arrived by then; an idle connection is closed after it, too.

@@ -71,10 +71,156 @@ impl fmt::Display for Scopes {
     }
 }
 
-/// Who asks: an issuer and a subject. API keys belong to the issuer `local`; their subject is the key's owner.
+/// A privilege beyond scopes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// May make and manage exports.
+    ReportAdmin,
+}
+
+impl Role {
+    pub const ALL: [Role; 1] = [Role::ReportAdmin];
+
+    pub fn parse(text: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::ReportAdmin => "report_admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of roles.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Roles(u8);
+
+impl Roles {
+    pub const ALL: Roles = Roles(0b1);
+
+    pub fn contains(self, role: Role) -> bool {
+        self.0 >> role as u8 & 1 == 1
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Role> {
+        Role::ALL.into_iter().filter(move |role| self.contains(*role))
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Reads words with blanks between. Errors with the first word that is none.
+    pub fn parse(text: &str) -> Result<Roles, String> {
+        text.split_ascii_whitespace().map(|word| Role::parse(word).ok_or_else(|| word.to_string())).collect()
+    }
+}
+
+impl FromIterator<Role> for Roles {
+    fn from_iter<I: IntoIterator<Item = Role>>(roles: I) -> Roles {
+        Roles(roles.into_iter().fold(0, |set, role| set | 1 << role as u8))
+    }
+}
+
+/// Words with blanks between.
+impl fmt::Display for Roles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<&str> = self.iter().map(Role::as_str).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+/// All that a credential may do.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Grants {
+    pub scopes: Scopes,
+    pub roles: Roles,
+}
+
+impl Grants {
+    pub const ALL: Grants = Grants { scopes: Scopes::ALL, roles: Roles::ALL };
+}
+
+/// The issuer of everything that is made here: API keys, clients, accounts, tokens of the embedded issuer.
+pub const LOCAL_ISSUER: &str = "local";
+
+/// Who asks: an issuer and a subject, and what they may do. The subject of an API key is its owner.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Principal {
+    /// [`LOCAL_ISSUER`], or a trusted issuer by its URL.
     pub issuer: String,
     pub subject: String,
-    pub scopes: Scopes,
+    pub grants: Grants,
+}
+
+impl Principal {
+    pub fn local(subject: impl Into<String>, grants: Grants) -> Principal {
+        Principal { issuer: LOCAL_ISSUER.into(), subject: subject.into(), grants }
+    }
+}
+
+/// What an override of the limits may name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum TargetKind {
+    /// A token by its `jti`.
+    Token,
+    /// An API key by its id.
+    Key,
+    /// A client of the embedded issuer by its id.
+    Client,
+    /// An account by its name.
+    Account,
+    /// A principal of a trusted issuer: issuer and subject with a blank between.
+    Subject,
+}
+
+impl TargetKind {
+    pub const ALL: [TargetKind; 5] =
+        [TargetKind::Token, TargetKind::Key, TargetKind::Client, TargetKind::Account, TargetKind::Subject];
+
+    pub fn parse(text: &str) -> Option<TargetKind> {
+        TargetKind::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TargetKind::Token => "token",
+            TargetKind::Key => "key",
+            TargetKind::Client => "client",
+            TargetKind::Account => "account",
+            TargetKind::Subject => "subject",
+        }
+    }
+}
+
+/// Whom an override of the limits is for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct Target {
+    pub kind: TargetKind,
+    pub name: String,
+}
+
+impl Target {
+    pub fn new(kind: TargetKind, name: impl Into<String>) -> Target {
+        Target { kind, name: name.into() }
+    }
+}
+
+/// A credential that holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caller {
+    pub principal: Principal,
+    /// Whose requests count together: one for each token or key. The first half of a SHA-256.
+    pub partition: u128,
+    /// Whose overrides of the limits it is under, the most specific first.
+    pub targets: Vec<Target>,
+    /// Unix microseconds; None: until it is revoked.
+    pub expires_at: Option<i64>,
 }

@@ -8,7 +8,7 @@ mod time;
 mod usage;
 mod user_record;
 
-pub use access::{Principal, Scope, Scopes};
+pub use access::{Caller, Grants, LOCAL_ISSUER, Principal, Role, Roles, Scope, Scopes, Target, TargetKind};
 pub use day::{DateRange, Day, Interval};
 pub use id::{ID_BYTES_MAX, Id};
 pub use log::{

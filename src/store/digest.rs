@@ -10,6 +10,7 @@ pub enum Kind {
     User = 1,
     Session = 2,
     Event = 3,
+    Secret = 4,
 }
 
 impl DigestKey {

@@ -2,11 +2,15 @@
 //! `register`, `erase`, `append` on [`Store`]; `figures`, `series`, `groups`, `user`, `page`, `scan`, `check` and the revisions on
 //! [`Snapshot`]); control tables have their own and never join facts.
 
+mod accounts;
 mod checkpoint;
+mod clients;
 mod digest;
 mod failure;
+mod issued_tokens;
 mod job;
 mod keys;
+mod limits;
 mod log;
 mod open;
 mod queue;
@@ -28,9 +32,13 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+pub use self::accounts::Account;
+pub use self::clients::Client;
 use self::digest::DigestKey;
+pub use self::issued_tokens::IssuedToken;
 use self::job::{ControlJob, Job, Reply};
 pub use self::keys::ApiKey;
+pub use self::limits::{Overrides, charge_export};
 pub use self::open::{Durability, beside};
 use self::queue::Queue;
 pub use self::repair::repair;
@@ -134,6 +142,11 @@ impl Store {
     /// worker: it waits for no lock and no writer.
     pub fn snapshot(&self) -> Result<Snapshot<'_>> {
         Snapshot::begin(&self.inner)
+    }
+
+    /// A keyed digest of a secret of ours, which has 256 bits: what it tells of the secret helps nobody.
+    pub fn secret_tag(&self, secret: &str) -> i64 {
+        self.inner.key.short(digest::Kind::Secret, secret)
     }
 
     pub fn path(&self) -> &Path {

@@ -149,14 +149,99 @@ insert into log_counted values (1, 0);
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Control tables: never joined with facts.
 
--- API keys. The key itself is shown once and never stored.
+-- Everything in words (scopes, roles) has blanks between. Secrets are shown once and never stored: `secret_hash` is
+-- argon2id as a PHC string, `secret_tag` a keyed digest that tells a wrong secret without argon2.
+
+-- API keys.
 create table api_key (
   id text primary key,                   -- public part of the key
   owner text not null,
-  scopes text not null,                  -- words with blanks between
-  secret_hash text not null,             -- argon2id, PHC string
+  scopes text not null,
+  roles text not null,
+  secret_tag integer not null,
+  secret_hash text not null,
   created_at integer not null,
   expires_at integer,
   revoked_at integer,
   last_used_at integer
+) strict, without rowid;
+
+-- Clients of the embedded issuer: programs that fetch tokens with an id and a secret.
+create table client (
+  id text primary key,
+  name text not null,
+  scopes text not null,                  -- the most that a token of theirs may hold
+  roles text not null,
+  secret_tag integer not null,
+  secret_hash text not null,
+  created_at integer not null,
+  revoked_at integer,
+  last_used_at integer
+) strict, without rowid;
+
+-- Accounts: people who log in here with a password.
+create table account (
+  name text primary key,
+  scopes text not null,
+  roles text not null,
+  password_hash text not null,
+  created_at integer not null,
+  disabled_at integer,
+  last_login_at integer
+) strict, without rowid;
+
+-- Log-ins: each is a family of refresh tokens of which only the newest is good.
+create table login (
+  id text primary key,                   -- stands in its access tokens as `sid`
+  account text not null references account (name),
+  family_digest blob not null unique,    -- SHA-256 of the part that all refresh tokens of the family share
+  secret_digest blob not null,           -- SHA-256 of the newest refresh token
+  created_at integer not null,
+  refreshed_at integer not null,
+  expires_at integer not null,           -- moves on with each refresh
+  revoked_at integer
+) strict, without rowid;
+create index login_account on login (account);
+
+-- Tokens of `analytics token issue`, so that they can be revoked.
+create table issued_token (
+  id text primary key,                   -- the token's `jti`
+  subject text not null,
+  scopes text not null,
+  roles text not null,
+  created_at integer not null,
+  expires_at integer not null,
+  revoked_at integer
+) strict, without rowid;
+
+-- Keys that sign tokens of the embedded issuer. `backup` leaves them out unless asked; `restore` makes new ones.
+create table signing_key (
+  kid text primary key,
+  algorithm text not null,               -- EdDSA or ES256
+  private_key blob not null,             -- PKCS #8
+  created_at integer not null,
+  -- Signs no more from then on, and is published until tokens that it signed have expired.
+  retired_at integer
+) strict, without rowid;
+
+-- The administrator's exceptions from the settings under [limits].
+create table limit_override (
+  kind text not null,                    -- token, key, client, account, subject
+  name text not null,
+  requests_per_minute integer,           -- null: as the settings say; 0: no limit
+  ingest_requests_per_minute integer,
+  exports_per_day integer,
+  tokens_per_minute integer,
+  tokens_per_hour integer,
+  created_at integer not null,
+  primary key (kind, name)
+) strict, without rowid;
+
+-- Export jobs accepted per principal and UTC day; never given back.
+create table export_count (
+  issuer text not null,
+  subject text not null,
+  day integer not null,
+  n integer not null,
+  primary key (issuer, subject, day)
 ) strict, without rowid;

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use analytics::auth::{Auth, Keys};
+use analytics::auth::Keys;
 use analytics::clock::Clock;
-use analytics::http::{self, Local, Service, Settings};
+use analytics::http::{self, Local, Service, Settings, Wiring};
 use analytics::ingest::Bounds;
-use analytics::model::{Scope, Scopes, Timestamp};
+use analytics::model::{Grants, Roles, Scope, Timestamp};
 use analytics::store::{Durability, Settings as StoreSettings, Store};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -50,11 +50,11 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp::parse("2025-06-01T12:00:00Z").unwrap().unix_micros());
         let store = Store::open(&store_settings(&directory), clock.clone()).unwrap();
-        let keys = Keys::new(store.clone(), clock.clone());
-        let key = keys.create_for_session("test", Scopes::ALL).unwrap();
         let mut settings = settings();
         change(&mut settings);
-        let service = Service::new(store, Auth::new(keys.clone()), clock, settings);
+        let service = Service::new(Wiring::plain(store, clock, settings).unwrap());
+        let keys = service.auth().keys.clone();
+        let key = keys.create_for_session("test", Grants::ALL).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (stop, stopped) = watch::channel(false);
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -65,7 +65,9 @@ impl Server {
 
     /// A key of its own with just this scope.
     pub fn key_for(&self, scope: Scope) -> String {
-        self.keys.create_for_session("test", [scope].into_iter().collect()).unwrap()
+        self.keys
+            .create_for_session("test", Grants { scopes: [scope].into_iter().collect(), roles: Roles::default() })
+            .unwrap()
     }
 
     /// Serves the local socket, too, and gives a client of it.
@@ -209,6 +211,7 @@ fn settings() -> Settings {
         public_url: "http://127.0.0.1".into(),
         contact: String::new(),
         cors_origins: vec![],
+        trusted_proxies: vec![],
         connections_max: 100,
         connections_per_peer_max: 100,
         header_timeout: PATIENCE,

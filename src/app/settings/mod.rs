@@ -18,8 +18,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use self::values::{InEffect, Values};
+use crate::auth::{IssuerSettings, TrustedIssuer};
 use crate::error::Result;
-use crate::{http, store};
+use crate::{http, limits, store};
 
 const FILE_NAME: &str = "analytics.toml";
 const CONFIG_VARIABLE: &str = "ANALYTICS_CONFIG";
@@ -43,6 +44,12 @@ pub struct Settings {
     /// `public_url` is empty where the bound address is to stand for it.
     pub http: http::Settings,
     pub store: store::Settings,
+    /// The embedded issuer; `url` and `audience` are empty where the public address is to stand for them.
+    pub issuer: IssuerSettings,
+    pub trusted_issuers: Vec<TrustedIssuer>,
+    pub limits: limits::Settings,
+    /// `audit.events`
+    pub audit_events: bool,
     in_effect: Vec<InEffect>,
 }
 
@@ -79,6 +86,10 @@ impl Settings {
             listen: values.listen(),
             http: values.http(),
             store: values.store(),
+            issuer: values.issuer(),
+            trusted_issuers: vec![],
+            limits: values.limits(),
+            audit_events: values.flag("audit.events"),
             in_effect: values.into_in_effect(),
         })
     }

@@ -68,6 +68,18 @@ pub const TABLE: &[Setting] = &[
     setting("limits", "teams_max", Kind::Count { min: 1, max: 1_048_574 }),
     setting("limits", "services_max", Kind::Count { min: 1, max: 262_142 }),
     setting("limits", "queue_items_max", Kind::Count { min: 1, max: 10_000_000 }),
+    setting("limits", "requests_per_minute", Kind::Count { min: 0, max: 1_000_000 }),
+    setting("limits", "ingest_requests_per_minute", Kind::Count { min: 0, max: 100_000_000 }),
+    setting("limits", "exports_per_day", Kind::Count { min: 0, max: 1_000_000 }),
+    setting("limits", "tokens_per_minute", Kind::Count { min: 0, max: 1_000_000 }),
+    setting("limits", "tokens_per_hour", Kind::Count { min: 0, max: 1_000_000 }),
+    setting("limits", "failures_per_minute", Kind::Count { min: 1, max: 1_000_000 }),
+    setting("issuer", "url", Kind::Url),
+    setting("issuer", "audience", Kind::Text { chars_max: 256 }),
+    setting("issuer", "algorithm", Kind::Text { chars_max: 10 }),
+    setting("issuer", "token_ttl_s", Kind::Seconds { min: 10, max: 86_400 }),
+    setting("issuer", "login_ttl_s", Kind::Seconds { min: 60, max: 31_536_000 }),
+    setting("audit", "events", Kind::Flag),
     setting("metrics", "public", Kind::Flag),
 ];
 

@@ -7,10 +7,11 @@ use super::nearest::nearest;
 use super::table::{Setting, TABLE};
 use super::value::{Value, Written, socket_address};
 use super::{CONFIG_VARIABLE, Origin, file};
+use crate::auth::{IssuerSettings, SigningAlgorithm};
 use crate::error::{Error, Result};
 use crate::ingest::Bounds;
 use crate::store::Durability;
-use crate::{http, store};
+use crate::{http, limits, store};
 
 const DEFAULTS: &str = include_str!("../../../analytics.toml");
 
@@ -85,6 +86,7 @@ impl Values {
             public_url: self.text("server.public_url"),
             contact: self.text("server.contact"),
             cors_origins: self.strings("server.cors_origins"),
+            trusted_proxies: vec![],
             connections_max: self.number("server.connections_max"),
             connections_per_peer_max: self.number("server.connections_per_peer_max"),
             header_timeout: self.duration("server.header_timeout_s"),
@@ -115,6 +117,30 @@ impl Values {
         }
     }
 
+    pub fn issuer(&self) -> IssuerSettings {
+        IssuerSettings {
+            url: self.text("issuer.url"),
+            audience: self.text("issuer.audience"),
+            algorithm: match self.text("issuer.algorithm").as_str() {
+                "ES256" => SigningAlgorithm::Es256,
+                _ => SigningAlgorithm::EdDsa,
+            },
+            token_ttl_s: self.number("issuer.token_ttl_s"),
+            login_ttl_s: self.number("issuer.login_ttl_s"),
+        }
+    }
+
+    pub fn limits(&self) -> limits::Settings {
+        limits::Settings {
+            requests_per_minute: self.number("limits.requests_per_minute"),
+            ingest_requests_per_minute: self.number("limits.ingest_requests_per_minute"),
+            exports_per_day: self.number("limits.exports_per_day"),
+            tokens_per_minute: self.number("limits.tokens_per_minute"),
+            tokens_per_hour: self.number("limits.tokens_per_hour"),
+            failures_per_minute: self.number("limits.failures_per_minute"),
+        }
+    }
+
     fn text(&self, name: &str) -> String {
         match self.value(name) {
             Value::Text(text) => text.clone(),
@@ -129,7 +155,7 @@ impl Values {
         }
     }
 
-    fn flag(&self, name: &str) -> bool {
+    pub fn flag(&self, name: &str) -> bool {
         match self.value(name) {
             Value::Flag(flag) => *flag,
             other => unreachable!("{name} is no {other:?} by its kind"),

@@ -1,7 +1,6 @@
 use http_body_util::{BodyExt, Empty};
 
 use super::*;
-use crate::auth::Keys;
 use crate::ingest::Bounds;
 use crate::model::{Severity, SystemEvent};
 use crate::store;
@@ -23,6 +22,7 @@ fn service(directory: &tempfile::TempDir, handler_timeout: Duration) -> Arc<Serv
         public_url: "http://127.0.0.1".into(),
         contact: "ops@example.com".into(),
         cors_origins: vec![],
+        trusted_proxies: vec![],
         connections_max: 10,
         connections_per_peer_max: 10,
         header_timeout: long,
@@ -34,7 +34,7 @@ fn service(directory: &tempfile::TempDir, handler_timeout: Duration) -> Arc<Serv
         metrics_public: false,
         bounds,
     };
-    Service::new(store.clone(), Auth::new(Keys::new(store, clock.clone())), clock, settings)
+    Service::new(Wiring::plain(store, clock, settings).unwrap())
 }
 
 async fn get(service: &Arc<Service>, target: &str) -> (u16, String) {

@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use analytics::app::settings::{Settings, Sources};
 use analytics::app::{self, Running};
 use analytics::clock::Clock;
-use analytics::model::Scopes;
+use analytics::limits;
+use analytics::model::{Grants, Roles, Scopes};
 use analytics::store::Durability;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -44,7 +45,7 @@ impl Server {
     fn open(settings: Settings, directory: TempDir) -> Server {
         let started = RUNTIME.block_on(app::start(settings.clone(), Clock::system()));
         let running = started.unwrap_or_else(|e| panic!("the server does not start: {e}"));
-        let key = running.keys.create_for_session("tests", Scopes::ALL).expect("a key");
+        let key = running.auth.keys.create_for_session("tests", Grants::ALL).expect("a key");
         let client = Client::new(&format!("http://{}", running.address), Some(&key));
         Server { client, running: Some(running), settings, directory }
     }
@@ -65,7 +66,8 @@ impl Server {
     /// A client with a key that holds these scopes alone.
     pub fn client_with(&self, scopes: &str) -> Client {
         let scopes = Scopes::parse(scopes).expect("scopes");
-        let key = self.running().keys.create_for_session("tests", scopes).expect("a key");
+        let grants = Grants { scopes, roles: Roles::default() };
+        let key = self.running().auth.keys.create_for_session("tests", grants).expect("a key");
         self.client.with_key(Some(&key))
     }
 
@@ -110,5 +112,8 @@ fn settings(database: PathBuf) -> Settings {
     let sources = Sources { config: None, environment: std::iter::empty(), flags };
     let mut settings = Settings::load(sources).expect("the defaults are valid");
     settings.store.durability = Durability::None;
+    // Where they are not what a test is about, they are not to be met either.
+    settings.limits = limits::Settings::none();
+    settings.audit_events = false;
     settings
 }
