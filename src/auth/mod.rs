@@ -10,6 +10,7 @@ mod jwt;
 mod keys;
 mod local;
 mod secret;
+mod to_the_end;
 
 pub use external::{Fetches, Introspection, IssuerSettings as TrustedIssuer, Issuers, KeySource, RoleRule};
 pub use hashing::Hasher;
