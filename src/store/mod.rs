@@ -15,6 +15,7 @@ mod log;
 mod open;
 mod queue;
 mod repair;
+mod signing_keys;
 mod snapshot;
 mod stats;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use self::limits::{Overrides, charge_export};
 pub use self::open::{Durability, beside};
 use self::queue::Queue;
 pub use self::repair::repair;
+pub use self::signing_keys::SigningKey;
 use self::snapshot::ReaderPool;
 pub use self::snapshot::{Revision, Snapshot};
 pub use self::stats::{COMMIT_BUCKETS_S, StatsReading};
