@@ -86,8 +86,7 @@ async fn by_refresh_token(
     let holder = account.map(|name| Target::new(TargetKind::Account, name));
     // No guess hits 256 bits, and a good one is never held up: so the limits are asked only when it has failed.
     let attempt = Attempt::new(service, address, holder, "refresh token");
-    attempt.take_token()?;
-    let answer = service.auth.issuer.refresh(token, form.scope.as_deref()).await;
+    let answer = service.auth.issuer.refresh(token, form.scope.as_deref(), || attempt.take_token()).await;
     answer.map_err(|denied| refuse(service, denied, &attempt, address))
 }
 
