@@ -16,6 +16,7 @@ mod logins;
 mod open;
 mod queue;
 mod repair;
+mod signing_keys;
 mod snapshot;
 mod stats;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use self::logins::{Login, Refresh, Refreshed};
 pub use self::open::{Durability, beside};
 use self::queue::Queue;
 pub use self::repair::repair;
+pub use self::signing_keys::SigningKey;
 use self::snapshot::ReaderPool;
 pub use self::snapshot::{Revision, Snapshot};
 pub use self::stats::{COMMIT_BUCKETS_S, StatsReading};

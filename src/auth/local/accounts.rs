@@ -4,7 +4,7 @@ use std::future::Future;
 
 use super::token::Origin;
 use super::{Issuer, password};
-use crate::auth::to_the_end::to_the_end;
+use crate::auth::unbroken::unbroken;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Grants, Id};
 use crate::store::Account;
@@ -65,7 +65,7 @@ impl Issuer {
         commit: impl Future<Output = Result<bool>> + Send + 'static,
     ) -> Result<bool> {
         let (issuer, name) = (self.clone(), name.to_string());
-        to_the_end(async move {
+        unbroken(async move {
             let changed = commit.await?;
             issuer.0.cache.forget(|origin| matches!(origin, Origin::Login { account, .. } if *account == name));
             Ok(changed)

@@ -4,7 +4,7 @@ use super::token::{Mint, OWN_CLIENT_ID, Origin, Purpose, mint, narrow};
 use super::{Denied, Issuer, TokenAnswer, password};
 use crate::auth::cache::fingerprint;
 use crate::auth::secret::{REFRESH_TOKEN, random_text};
-use crate::auth::to_the_end::to_the_end;
+use crate::auth::unbroken::unbroken;
 use crate::error::Result;
 use crate::model::Grants;
 use crate::store::{Account, Login, Refresh, Refreshed, Snapshot};
@@ -88,7 +88,7 @@ impl Issuer {
 
     async fn commit_begin(&self, login: Login, account: Account) -> Result<bool> {
         let issuer = self.clone();
-        to_the_end(async move {
+        unbroken(async move {
             let Some(ended) = issuer.0.store.begin_login(login, account).await? else { return Ok(false) };
             issuer.forget(&ended);
             Ok(true)
@@ -98,7 +98,7 @@ impl Issuer {
 
     async fn swap(&self, refresh: Refresh) -> Result<Refreshed> {
         let issuer = self.clone();
-        to_the_end(async move {
+        unbroken(async move {
             let refreshed = issuer.0.store.refresh_login(refresh).await?;
             if let Refreshed::Reused { id, .. } = &refreshed {
                 issuer.forget(std::slice::from_ref(id));

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use self::clients::ClientsInUse;
+use self::signing::Signing;
 use self::token::Origin;
 use super::cache::Cache;
 use super::hashing::Hasher;
@@ -56,6 +58,20 @@ pub enum SigningAlgorithm {
     Es256,
 }
 
+impl SigningAlgorithm {
+    /// As JOSE names it (RFC 7518, RFC 8037).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SigningAlgorithm::EdDsa => "EdDSA",
+            SigningAlgorithm::Es256 => "ES256",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<SigningAlgorithm> {
+        [SigningAlgorithm::EdDsa, SigningAlgorithm::Es256].into_iter().find(|algorithm| algorithm.as_str() == text)
+    }
+}
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Issuer(Arc<Inner>);
@@ -66,6 +82,8 @@ struct Inner {
     settings: IssuerSettings,
     /// Access tokens that have proven themselves. To be told, after the commit, of everything that is revoked.
     cache: Cache<Origin>,
+    signing: Signing,
+    clients: ClientsInUse,
     secrets: Hasher,
     passwords: Hasher,
 }
@@ -117,7 +135,16 @@ pub struct NewToken {
 impl Issuer {
     /// `secrets` hashes what we made, `passwords` what people did: neither holds the other up.
     pub fn new(store: Store, clock: Clock, settings: IssuerSettings, secrets: Hasher, passwords: Hasher) -> Issuer {
-        Issuer(Arc::new(Inner { store, clock, settings, cache: Cache::new(CACHE_MAX), secrets, passwords }))
+        Issuer(Arc::new(Inner {
+            store,
+            clock,
+            settings,
+            cache: Cache::new(CACHE_MAX),
+            signing: Signing::default(),
+            clients: ClientsInUse::default(),
+            secrets,
+            passwords,
+        }))
     }
 
     /// `iss` of its tokens.
@@ -131,3 +158,6 @@ impl From<Error> for Denied {
         Denied::Failed(error)
     }
 }
+
+#[cfg(test)]
+mod tests;
