@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::admin::{Collection, ask, day_or_never, state, with_admin, words};
 use super::arguments::{ClientCommand, ClientCreate, Global};
-use super::issuer::Metadata;
+use super::issuer::Issuer;
 use super::output::{Outcome, print, print_json};
 use super::pasted;
 use super::report::{Align, table};
@@ -38,7 +38,7 @@ struct NewClient {
 async fn create(admin: &Admin, arguments: &ClientCreate) -> Outcome {
     let ClientCreate { name, granted, json } = arguments;
     // Before anything is made: a failure after it would lose the secret.
-    let token_url = Metadata::read(admin).await?.token_endpoint;
+    let token_url = Issuer::read(admin).await?.token_url;
     let told = json!({"name": name.as_str(), "scopes": granted.scopes(), "roles": granted.roles()});
     let NewClient { id, secret } = ask(admin, "POST", CLIENTS.path, &told).await?;
     if *json {

@@ -1,6 +1,6 @@
 //! `issuer`: the server's own OAuth 2.0 issuer, and its signing keys.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::admin::{ask, with_admin};
@@ -9,19 +9,21 @@ use super::output::{Outcome, print, print_json};
 use crate::app::{Access, Admin, say};
 use crate::error::Result;
 
-/// What the issuer tells everybody of itself (RFC 8414), as far as the command line needs it.
-#[derive(Deserialize)]
-pub struct Metadata {
-    pub issuer: String,
-    pub token_endpoint: String,
-    pub jwks_uri: String,
+/// What the server says of its issuer.
+#[derive(Deserialize, Serialize)]
+pub struct Issuer {
+    /// `iss` of its tokens.
+    pub url: String,
+    pub token_url: String,
+    metadata_url: String,
+    jwks_url: String,
+    /// The ids of the keys that are published.
+    kids: Vec<String>,
 }
 
-impl Metadata {
-    pub const PATH: &str = "/.well-known/oauth-authorization-server";
-
-    pub async fn read(admin: &Admin) -> Result<Metadata> {
-        ask(admin, "GET", Metadata::PATH, &Value::Null).await
+impl Issuer {
+    pub async fn read(admin: &Admin) -> Result<Issuer> {
+        ask(admin, "GET", "/admin/issuer", &Value::Null).await
     }
 }
 
@@ -32,27 +34,18 @@ pub fn run(global: Global, command: IssuerCommand) -> Outcome {
     })
 }
 
-#[derive(Deserialize)]
-struct Keys {
-    kids: Vec<String>,
-}
-
 async fn show(admin: &Admin, json: bool) -> Outcome {
-    let Metadata { issuer, token_endpoint, jwks_uri } = Metadata::read(admin).await?;
-    let Keys { kids } = ask(admin, "GET", "/admin/issuer", &Value::Null).await?;
-    let metadata_url = format!("{}{}", token_endpoint.trim_end_matches("/oauth/token"), Metadata::PATH);
+    let issuer = Issuer::read(admin).await?;
     if json {
-        return print_json(&json!({
-            "issuer": issuer, "metadata_url": metadata_url, "token_url": token_endpoint, "jwks_url": jwks_uri,
-            "kids": kids,
-        }));
+        return print_json(&issuer);
     }
+    let Issuer { url, token_url, metadata_url, jwks_url, kids } = issuer;
     let keys = match kids.is_empty() {
         true => "none yet; the first token makes one".to_string(),
         false => kids.join(" "),
     };
     print(&format!(
-        "issuer    {issuer}\nmetadata  {metadata_url}\ntokens    {token_endpoint}\njwks      {jwks_uri}\nkeys      {keys}\n"
+        "issuer    {url}\ntokens    {token_url}\nmetadata  {metadata_url}\njwks      {jwks_url}\nkeys      {keys}\n"
     ))
 }
 

@@ -60,6 +60,7 @@ struct Limits {
 
 /// Keeps what is not named. Where nothing is left that differs from the settings, no exception is left either.
 async fn set(admin: &Admin, target: &Target, amounts: &Amounts) -> Outcome {
+    must_exist(admin, target).await?;
     let limits: Limits = ask(admin, "GET", PATH, &Value::Null).await?;
     let old = limits.limits.into_iter().find(|limit| limit.is_for(target));
     let is_new = old.is_none();
@@ -71,6 +72,22 @@ async fn set(admin: &Admin, target: &Target, amounts: &Amounts) -> Outcome {
     }
     say(&format!("{}: {}.", shown(target), new.words()));
     Ok(())
+}
+
+/// A limit for a mistyped id would limit nobody, in silence. Of tokens and subjects only their issuers know.
+async fn must_exist(admin: &Admin, target: &Target) -> Outcome {
+    let (path, list, field, command) = match target.kind {
+        TargetKind::Key => ("/admin/keys", "keys", "id", "key list"),
+        TargetKind::Client => ("/admin/clients", "clients", "id", "client list"),
+        TargetKind::Account => ("/admin/accounts", "accounts", "name", "account list"),
+        TargetKind::Token | TargetKind::Subject => return Ok(()),
+    };
+    let all: Value = ask(admin, "GET", path, &Value::Null).await?;
+    if all[list].as_array().is_some_and(|all| all.iter().any(|one| one[field] == target.name.as_str())) {
+        return Ok(());
+    }
+    let message = format!("there is no {} {}; `analytics {command}` shows all", target.kind.as_str(), target.name);
+    Err(Failure::Failed(Error::new(Kind::NotFound, message)))
 }
 
 async fn list(admin: &Admin, json: bool) -> Outcome {

@@ -1,6 +1,6 @@
 //! A password, typed or piped: never an argument, which others on the machine could see.
 
-use std::io::{BufRead, IsTerminal, Read};
+use std::io::{BufRead, IsTerminal};
 
 use super::arguments::PasswordSource;
 use super::output::{Failure, Outcome};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::admin::{Collection, ask, day_or_never, state, with_admin, words};
 use super::arguments::{Global, TokenCommand, TokenIssue};
-use super::issuer::Metadata;
+use super::issuer::Issuer;
 use super::output::{Outcome, print, print_json};
 use super::pasted;
 use super::report::{Align, table};
@@ -39,7 +39,7 @@ struct NewToken {
 async fn issue(admin: &Admin, arguments: &TokenIssue) -> Outcome {
     let TokenIssue { subject, granted, ttl, json } = arguments;
     // Before anything is made: a failure after it would lose the token.
-    let issuer = Metadata::read(admin).await?.issuer;
+    let issuer = Issuer::read(admin).await?.url;
     let told = json!({
         "subject": subject.as_str(), "scopes": granted.scopes(), "roles": granted.roles(), "ttl_s": ttl.0,
     });

@@ -75,3 +75,15 @@ fn a_cleared_limit_is_gone_and_clearing_none_is_said() {
     assert_eq!(again.code, 1);
     assert!(again.stderr.contains("limit list"), "{}", again.stderr);
 }
+
+#[test]
+fn a_limit_for_nobody_is_refused() {
+    let place = Place::new();
+    key(&place);
+    for (flag, list) in [("--key", "key list"), ("--client", "client list"), ("--account", "account list")] {
+        let ended = place.run(&["limit", "set", flag, "mistyped", "--requests-per-minute", "5"]);
+        assert_eq!(ended.code, 1, "{flag}");
+        assert!(ended.stderr.contains("mistyped") && ended.stderr.contains(list), "{}", ended.stderr);
+    }
+    assert_eq!(limits(&place), json!([]));
+}
