@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-START_S = 20
+START_S = 60
 STOP_S = 10
 
 
