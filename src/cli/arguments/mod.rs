@@ -1,6 +1,12 @@
 //! What may be typed, and its help.
 
+mod account;
+mod client;
+mod grants;
+mod issuer;
 mod key;
+mod limit;
+mod token;
 mod user;
 
 use std::path::PathBuf;
@@ -8,7 +14,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub use self::key::{KeyCommand, KeyCreate};
+pub use self::account::{AccountCommand, AccountCreate, PasswordSource};
+pub use self::client::{ClientCommand, ClientCreate};
+pub use self::grants::Granted;
+pub use self::issuer::IssuerCommand;
+pub use self::key::{KeyCommand, KeyCreate, KeyRotate};
+pub use self::limit::{Amount, Amounts, LimitCommand, Whom};
+pub use self::token::{TokenCommand, TokenIssue};
 pub use self::user::{HistoryName, UserCommand, UserErase, UserShow};
 use super::import::Kind;
 use super::report::{GroupName, IntervalName, NamedRange};
@@ -55,10 +67,35 @@ pub enum Command {
     Import(Import),
     /// Show a usage summary
     Report(Report),
-    /// Make, list and revoke API keys
+    /// Make, list, rotate and revoke API keys
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Make, list and revoke clients: applications that get access tokens by OAuth 2.0
+    Client {
+        #[command(subcommand)]
+        command: ClientCommand,
+    },
+    /// Make, list and change accounts: people who log in with a password
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
+    /// Issue, list and revoke access tokens for scripts
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Show the server's own OAuth 2.0 issuer, or change its signing key
+    Issuer {
+        #[command(subcommand)]
+        command: IssuerCommand,
+    },
+    /// Set, list and clear exceptions from the limits
+    Limit {
+        #[command(subcommand)]
+        command: LimitCommand,
     },
     /// Show what is held of a user, or erase a person
     User {
@@ -273,7 +310,32 @@ mod tests {
             "analytics key create --owner a --scope everything",
             "analytics key create --owner a --scope admin --expires-in 3",
             "analytics key create --owner a --scope admin --expires-in 3d --expires-at 2030-01-01T00:00:00Z",
+            "analytics key create --owner a --role owner",
+            "analytics key create --owner a --scope report_admin",
             "analytics key revoke",
+            "analytics key rotate",
+            "analytics key rotate abc --overlap 0h",
+            "analytics client create --name a",
+            "analytics client create --scope admin",
+            "analytics client revoke",
+            "analytics account create --scope admin",
+            "analytics account create alice",
+            "analytics account create alice --scope admin --password secret",
+            "analytics account password alice secret",
+            "analytics account role alice",
+            "analytics account disable",
+            "analytics token issue --subject a",
+            "analytics token issue --subject a --scope admin --ttl 5",
+            "analytics token revoke",
+            "analytics issuer",
+            "analytics limit set --requests-per-minute 5",
+            "analytics limit set --key abc",
+            "analytics limit set --key abc --requests-per-minute 0",
+            "analytics limit set --key abc --client abc --requests-per-minute 5",
+            "analytics limit set --subject a --requests-per-minute 5",
+            "analytics limit set --issuer https://id.example.com --requests-per-minute 5",
+            "analytics limit set --key abc --issuer https://id.example.com --requests-per-minute 5",
+            "analytics limit clear",
             "analytics completions tcsh",
             "analytics user",
             "analytics user show",
@@ -284,6 +346,23 @@ mod tests {
         for line in lines {
             let refused = parse(line).expect_err(line);
             assert_eq!(refused.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_meant_is_understood() {
+        let lines = [
+            "analytics key create --owner a --scope read:analytics,write:events --role report_admin",
+            "analytics client create --name a --role report_admin",
+            "analytics account create alice --scope admin --password-stdin",
+            "analytics account role alice --scope read:analytics --scope admin",
+            "analytics token issue --subject a --scope admin --ttl 30d",
+            "analytics limit set --token abc --requests-per-minute none --exports-per-day default",
+            "analytics limit set --subject a --issuer https://id.example.com --tokens-per-hour 5",
+            "analytics limit clear --account alice",
+        ];
+        for line in lines {
+            parse(line).unwrap_or_else(|refused| panic!("{line}: {refused}"));
         }
     }
 
