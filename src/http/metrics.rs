@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
-use super::path::{ROUTES, TEMPLATES};
+use super::path::{self, ROUTES};
 use super::respond::Reply;
 use super::service::Service;
 use crate::store::{COMMIT_BUCKETS_S, StatsReading};
@@ -37,6 +37,7 @@ pub struct Metrics {
     intake: [[AtomicU64; 2]; INTAKES.len()],
     requests: AtomicU64,
     connections: AtomicU64,
+    auth_failures: AtomicU64,
 }
 
 #[derive(Default)]
@@ -71,6 +72,11 @@ impl Metrics {
         let [accepted_total, rejected_total] = &self.intake[intake as usize];
         accepted_total.fetch_add(accepted as u64, Relaxed);
         rejected_total.fetch_add(rejected as u64, Relaxed);
+    }
+
+    /// A credential did not hold.
+    pub fn auth_failed(&self) {
+        self.auth_failures.fetch_add(1, Relaxed);
     }
 
     pub fn request(&self) -> Open<'_> {
@@ -159,7 +165,7 @@ fn render_store(page: &mut Page, store: &StatsReading) {
 }
 
 fn labels(route: usize) -> (&'static str, &'static str) {
-    TEMPLATES.get(route).copied().unwrap_or(("", "none"))
+    path::template(route).unwrap_or(("", "none"))
 }
 
 impl<'m> Open<'m> {
