@@ -29,7 +29,6 @@ pub enum Intake {
 const INTAKES: [&str; 3] = ["usage_events", "system_events", "registrations"];
 
 /// Counters of the HTTP side. Counting takes no lock.
-#[derive(Default)]
 pub struct Metrics {
     /// By route; the last place counts requests that found none.
     routes: [RouteCounters; ROUTES + 1],
@@ -54,6 +53,18 @@ pub struct Open<'m>(&'m AtomicU64);
 pub fn get(service: &Service) -> Reply {
     let text = service.metrics.render(&service.store.stats());
     Reply::new(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into())
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics {
+            routes: std::array::from_fn(|_| RouteCounters::default()),
+            intake: Default::default(),
+            requests: AtomicU64::default(),
+            connections: AtomicU64::default(),
+            auth_failures: AtomicU64::default(),
+        }
+    }
 }
 
 impl Metrics {

@@ -9,6 +9,8 @@ use crate::error::{Error, Kind};
 
 const PATHS: &str = "/oauth/";
 
+pub type Outcome<T> = std::result::Result<T, Refusal>;
+
 /// Why the token endpoint gives no token.
 #[derive(Debug)]
 pub enum Refusal {

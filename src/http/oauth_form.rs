@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 
-use super::oauth_error::{Code, Refusal};
+use super::oauth_error::{Code, Outcome, Refusal};
 use super::query::form_decode;
 
 const FORM_TYPE: &str = "application/x-www-form-urlencoded";
@@ -27,7 +27,7 @@ pub struct ClientSecret {
 }
 
 /// Errors with `invalid_request` if the body is labelled as anything but a form.
-pub fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn check_type(headers: &HeaderMap) -> Outcome<()> {
     let Some(label) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let essence = label.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     match essence.eq_ignore_ascii_case(FORM_TYPE) {
@@ -39,7 +39,7 @@ pub fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
 impl TokenForm {
     /// Other parameters are ignored, and one without a value is as good as none (RFC 6749, 3.2). Errors with
     /// `invalid_request` for one that stands twice, and what is no form.
-    pub fn parse(bytes: &[u8]) -> Result<TokenForm, Refusal> {
+    pub fn parse(bytes: &[u8]) -> Outcome<TokenForm> {
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("the body is not UTF-8"))?;
         let mut form = TokenForm::default();
         let mut names: Vec<String> = vec![];
@@ -59,7 +59,7 @@ impl TokenForm {
 
     /// The client that the request is from, if it says so with a secret: by Basic or in the form, not both. A bare
     /// `client_id` proves nothing. Errors with `invalid_request` or, for a header that cannot be read, `invalid_client`.
-    pub fn client(&self, headers: &HeaderMap) -> Result<Option<ClientSecret>, Refusal> {
+    pub fn client(&self, headers: &HeaderMap) -> Outcome<Option<ClientSecret>> {
         let basic = from_authorization(headers)?;
         match (basic, &self.client_id, &self.client_secret) {
             (Some(_), _, Some(_)) => Err(malformed("send the client's secret in one place: by Basic or in the form")),
@@ -86,7 +86,7 @@ impl TokenForm {
 }
 
 /// Id and secret are encoded as in a form before they are joined (RFC 6749, 2.3.1).
-fn from_authorization(headers: &HeaderMap) -> Result<Option<ClientSecret>, Refusal> {
+fn from_authorization(headers: &HeaderMap) -> Outcome<Option<ClientSecret>> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {

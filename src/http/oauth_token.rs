@@ -8,7 +8,7 @@ use hyper::body::Body;
 use hyper::http::request::Parts;
 
 use super::attempt::Attempt;
-use super::oauth_error::{Code, Refusal, uncached};
+use super::oauth_error::{Code, Outcome, Refusal, uncached};
 use super::oauth_form::{self, ClientSecret, TokenForm};
 use super::respond::Reply;
 use super::service::Service;
@@ -42,7 +42,7 @@ async fn give<B: Body<Data = Bytes>>(
     head: &Parts,
     body: B,
     address: Option<IpAddr>,
-) -> Result<TokenAnswer, Refusal> {
+) -> Outcome<TokenAnswer> {
     const GRANT_TYPES: &str = "grant_type must be client_credentials or refresh_token";
     oauth_form::check_type(&head.headers)?;
     let received = service.receive_small(head, body).await?;
@@ -61,7 +61,7 @@ async fn by_client(
     client: Option<ClientSecret>,
     scope: Option<&str>,
     address: Option<IpAddr>,
-) -> Result<TokenAnswer, Refusal> {
+) -> Outcome<TokenAnswer> {
     const MISSING: &str = "send client_id and client_secret, by Basic or in the form";
     let client = client.ok_or_else(|| Refusal::new(Code::InvalidClient, MISSING))?;
     let (attempt, client) = verify_client(service, client, address).await?;
@@ -76,7 +76,7 @@ async fn by_refresh_token(
     client: Option<ClientSecret>,
     form: &TokenForm,
     address: Option<IpAddr>,
-) -> Result<TokenAnswer, Refusal> {
+) -> Outcome<TokenAnswer> {
     if let Some(client) = client {
         verify_client(service, client, address).await?;
     }
@@ -94,7 +94,7 @@ async fn verify_client<'s>(
     service: &'s Service,
     ClientSecret { id, secret }: ClientSecret,
     address: Option<IpAddr>,
-) -> Result<(Attempt<'s>, Client), Refusal> {
+) -> Outcome<(Attempt<'s>, Client)> {
     // What cannot be an id is nobody's: it is counted against the peer alone.
     let id = Id::new(id).ok();
     let holder = id.as_ref().map(|id| Target::new(TargetKind::Client, id.as_str()));

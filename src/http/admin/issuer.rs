@@ -2,7 +2,6 @@
 
 use hyper::StatusCode;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::note;
 use crate::error::Result;

@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::http::path::{self, id_in_path, segment};
 use crate::model::Id;
 
@@ -155,8 +155,8 @@ enum Place<'a> {
     UserRecord(&'a str),
 }
 
-impl Place<'_> {
-    fn find(path: &str) -> Option<Place<'_>> {
+impl<'a> Place<'a> {
+    fn find(path: &'a str) -> Option<Place<'a>> {
         match path {
             "/admin/keys" => Some(Place::Keys),
             "/admin/clients" => Some(Place::Clients),
@@ -171,11 +171,11 @@ impl Place<'_> {
     }
 
     /// What a path with an id in it names.
-    fn find_one(path: &str) -> Option<Place<'_>> {
+    fn find_one(path: &'a str) -> Option<Place<'a>> {
         if let Some(id) = path.strip_suffix("/rotate").and_then(|path| segment(path, "/admin/keys/")) {
             return Some(Place::KeyRotation(id));
         }
-        let places: [(&str, fn(&str) -> Place<'_>); 5] = [
+        let places: [(&str, fn(&'a str) -> Place<'a>); 5] = [
             ("/admin/keys/", Place::Key),
             ("/admin/clients/", Place::Client),
             ("/admin/accounts/", Place::Account),
@@ -200,6 +200,7 @@ impl Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
     use crate::http::path::{Entrance, Route, decode};
 
     #[test]
