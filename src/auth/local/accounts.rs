@@ -59,11 +59,7 @@ impl Issuer {
 
     /// After the commit that ends an account's log-ins, their tokens are forgotten: whoever verifies one from now on reads
     /// what was committed.
-    async fn change(
-        &self,
-        name: &str,
-        commit: impl Future<Output = Result<bool>> + Send + 'static,
-    ) -> Result<bool> {
+    async fn change(&self, name: &str, commit: impl Future<Output = Result<bool>> + Send + 'static) -> Result<bool> {
         let (issuer, name) = (self.clone(), name.to_string());
         unbroken(async move {
             let changed = commit.await?;

@@ -29,11 +29,7 @@ impl Issuer {
 
     /// The refresh token grant (RFC 6749, 6): a new pair; the old refresh token is good no more, and using it again
     /// ends the log-in (RFC 9700, 4.14.2). `scope` narrows this access token alone, not the log-in.
-    pub async fn refresh(
-        &self,
-        refresh_token: &str,
-        scope: Option<&str>,
-    ) -> std::result::Result<TokenAnswer, Denied> {
+    pub async fn refresh(&self, refresh_token: &str, scope: Option<&str>) -> std::result::Result<TokenAnswer, Denied> {
         let family = REFRESH_TOKEN.parse(refresh_token).ok_or(Denied::Grant)?.id;
         let next = REFRESH_TOKEN.generate_for(family)?;
         let now = self.0.clock.unix_micros();
