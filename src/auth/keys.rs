@@ -183,3 +183,6 @@ fn refused() -> Error {
         "this API key is unknown, expired or revoked; make a new one with `analytics key create`",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,8 @@ use super::super::touched::Touched;
 use super::super::unbroken::unbroken;
 use super::token::{Mint, Origin, Purpose, mint, narrow};
 use super::{Denied, Inner, Issuer, NewClient, TokenAnswer};
-use crate::error::Result;
-use crate::model::Grants;
+use crate::error::{Error, Result};
+use crate::model::{Grants, Id};
 use crate::store::Client;
 
 /// Clients remembered at once. There are as many as the administrator made; yet nothing grows without a bound.
@@ -27,7 +27,9 @@ pub(super) struct ClientsInUse {
 }
 
 impl Issuer {
+    /// Errors with `Invalid` if the name is none.
     pub async fn create_client(&self, name: &str, grants: Grants) -> Result<NewClient> {
+        let name = Id::new(name).map_err(|rule| Error::invalid(format!("\"name\" {rule}")))?;
         let secret = CLIENT_SECRET.generate()?;
         let parts = CLIENT_SECRET.parse(&secret).expect("a fresh secret is well-formed");
         let row = Client {

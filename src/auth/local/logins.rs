@@ -13,23 +13,34 @@ use crate::store::{Account, Login, Refresh, Refreshed, Snapshot};
 const SID_LEN: usize = 22;
 
 impl Issuer {
-    /// Whether there is an account, of any state, behind a name costs the same time as whether there is none.
-    pub async fn log_in(&self, name: &str, password: String) -> std::result::Result<TokenAnswer, Denied> {
+    /// Whether there is an account, of any state, behind a name costs the same time as whether there is none. `may_begin`
+    /// is asked once the password is right, so that wrong ones use nothing up; its error stands in `Denied::Failed`.
+    pub async fn log_in(
+        &self,
+        name: &str,
+        password: String,
+        may_begin: impl FnOnce() -> Result<()>,
+    ) -> std::result::Result<TokenAnswer, Denied> {
         if password::is_hopeless(&password) {
             return Err(Denied::Client);
         }
         let account = self.0.store.snapshot()?.account(name)?.filter(|account| account.disabled_at.is_none());
         let hash = account.as_ref().map_or(password::NOBODYS_HASH, |account| &account.password_hash);
         let is_right = self.0.passwords.matches(password, hash.to_string()).await?;
-        match account.filter(|_| is_right) {
-            Some(account) => self.begin(account).await,
-            None => Err(Denied::Client),
-        }
+        let account = account.filter(|_| is_right).ok_or(Denied::Client)?;
+        may_begin()?;
+        self.begin(account).await
     }
 
     /// The refresh token grant (RFC 6749, 6): a new pair; the old refresh token is good no more, and using it again
-    /// ends the log-in (RFC 9700, 4.14.2). `scope` narrows this access token alone, not the log-in.
-    pub async fn refresh(&self, refresh_token: &str, scope: Option<&str>) -> std::result::Result<TokenAnswer, Denied> {
+    /// ends the log-in (RFC 9700, 4.14.2). `scope` narrows this access token alone, not the log-in. `may_go_on` is asked
+    /// once the refresh token is known to be good, which it stays if the answer is an error, then in `Denied::Failed`.
+    pub async fn refresh(
+        &self,
+        refresh_token: &str,
+        scope: Option<&str>,
+        may_go_on: impl FnOnce() -> Result<()>,
+    ) -> std::result::Result<TokenAnswer, Denied> {
         let family = REFRESH_TOKEN.parse(refresh_token).ok_or(Denied::Grant)?.id;
         let next = REFRESH_TOKEN.generate_for(family)?;
         let now = self.0.clock.unix_micros();
@@ -42,7 +53,11 @@ impl Issuer {
         };
         // All that may go wrong comes before the swap: nobody loses a good refresh token to a scope beyond their own.
         let answer = match self.newest(&refresh)? {
-            Some((sid, account)) => Some(self.pair(&account, narrow(account.grants, scope)?, &sid, next).await?),
+            Some((sid, account)) => {
+                let grants = narrow(account.grants, scope)?;
+                may_go_on()?;
+                Some(self.pair(&account, grants, &sid, next).await?)
+            }
             None => None,
         };
         match self.swap(refresh).await? {

@@ -4,7 +4,7 @@ use super::*;
 use crate::auth::hashing::Hasher;
 use crate::auth::local::{IssuerSettings, SigningAlgorithm};
 use crate::clock::Clock;
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 use crate::model::{Role, Roles, Scope, Scopes};
 use crate::store::Store;
 use crate::store::testing::settings;
@@ -45,7 +45,7 @@ async fn place_of_ann() -> Place {
 impl Place {
     /// A log-in of ann whose access token is known by heart.
     async fn log_in(&self) -> TokenAnswer {
-        let answer = self.issuer.log_in("ann", PASSWORD.into()).await.unwrap();
+        let answer = self.issuer.log_in("ann", PASSWORD.into(), || Ok(())).await.unwrap();
         assert!(self.knows(&answer) && self.knows(&answer));
         answer
     }
@@ -61,7 +61,7 @@ impl Place {
     }
 
     async fn refresh(&self, answer: &TokenAnswer) -> std::result::Result<TokenAnswer, Denied> {
-        self.issuer.refresh(refresh_token(answer), None).await
+        self.issuer.refresh(refresh_token(answer), None, || Ok(())).await
     }
 }
 
@@ -94,12 +94,12 @@ async fn a_name_without_an_account_costs_as_much_as_a_wrong_password() {
     let tries = [("ann", "some other password"), ("nobody", PASSWORD), ("bob", PASSWORD), ("", PASSWORD), ("ann", "x")];
     for (name, password) in tries {
         let before = place.passwords.runs();
-        assert_eq!(denied(place.issuer.log_in(name, password.into()).await), "Client", "{name:?}");
+        assert_eq!(denied(place.issuer.log_in(name, password.into(), || Ok(())).await), "Client", "{name:?}");
         assert_eq!(place.passwords.runs(), before + 1, "{name:?}");
     }
     let before = place.passwords.runs();
     for name in ["ann", "nobody"] {
-        assert_eq!(denied(place.issuer.log_in(name, "x".repeat(1_025)).await), "Client");
+        assert_eq!(denied(place.issuer.log_in(name, "x".repeat(1_025), || Ok(())).await), "Client");
     }
     assert_eq!(place.passwords.runs(), before);
 }
@@ -146,7 +146,7 @@ async fn every_change_of_an_account_takes_effect_at_once() {
         let place = place_of_ann().await;
         place.issuer.create_account("bob", PASSWORD.into(), Grants::ALL).await.unwrap();
         let (first, other) = (place.log_in().await, place.log_in().await);
-        let bobs = place.issuer.log_in("bob", PASSWORD.into()).await.unwrap();
+        let bobs = place.issuer.log_in("bob", PASSWORD.into(), || Ok(())).await.unwrap();
         let changed = match change {
             "disabled" => place.issuer.set_account_disabled("ann", true).await,
             "password" => place.issuer.set_account_password("ann", "another good one".into()).await,
@@ -164,7 +164,7 @@ async fn an_enabled_account_logs_in_anew_and_its_old_log_ins_stay_ended() {
     let place = place_of_ann().await;
     let first = place.log_in().await;
     place.issuer.set_account_disabled("ann", true).await.unwrap();
-    assert_eq!(denied(place.issuer.log_in("ann", PASSWORD.into()).await), "Client");
+    assert_eq!(denied(place.issuer.log_in("ann", PASSWORD.into(), || Ok(())).await), "Client");
     place.issuer.set_account_disabled("ann", false).await.unwrap();
     assert!(!place.knows(&first));
     assert_eq!(denied(place.refresh(&first).await), "Grant");
@@ -175,8 +175,8 @@ async fn an_enabled_account_logs_in_anew_and_its_old_log_ins_stay_ended() {
 async fn only_the_new_password_opens() {
     let place = place_of_ann().await;
     place.issuer.set_account_password("ann", "another good one".into()).await.unwrap();
-    assert_eq!(denied(place.issuer.log_in("ann", PASSWORD.into()).await), "Client");
-    place.issuer.log_in("ann", "another good one".into()).await.unwrap();
+    assert_eq!(denied(place.issuer.log_in("ann", PASSWORD.into(), || Ok(())).await), "Client");
+    place.issuer.log_in("ann", "another good one".into(), || Ok(())).await.unwrap();
 }
 
 #[tokio::test]
@@ -197,14 +197,14 @@ async fn a_refresh_may_narrow_and_the_next_one_have_all_again() {
     let grants = Grants { scopes: Scopes::from_iter([Scope::ReadAnalytics, Scope::ReadMetrics]), roles: Roles::ALL };
     place.issuer.create_account("ann", PASSWORD.into(), grants).await.unwrap();
     let first = place.log_in().await;
-    let narrowed = place.issuer.refresh(refresh_token(&first), Some("read:metrics")).await.unwrap();
+    let narrowed = place.issuer.refresh(refresh_token(&first), Some("read:metrics"), || Ok(())).await.unwrap();
     let caller = place.issuer.verify(&narrowed.access_token).unwrap();
     assert!(caller.principal.require(Scope::ReadMetrics).is_ok());
     assert!(caller.principal.require(Scope::ReadAnalytics).is_err());
     assert!(caller.principal.require_role(Role::ReportAdmin).is_err());
 
     // Asking for more is refused, and the refresh token is good still.
-    let beyond = place.issuer.refresh(refresh_token(&narrowed), Some("read:metrics admin")).await;
+    let beyond = place.issuer.refresh(refresh_token(&narrowed), Some("read:metrics admin"), || Ok(())).await;
     assert!(matches!(beyond, Err(Denied::Scope(_))));
     let again = place.refresh(&narrowed).await.unwrap();
     assert_eq!(place.issuer.verify(&again.access_token).unwrap().principal.grants, grants);
@@ -217,7 +217,7 @@ async fn what_is_no_refresh_token_is_no_grant_and_ends_nothing() {
     let token = refresh_token(&answer);
     let unknown = REFRESH_TOKEN.generate().unwrap();
     for text in ["", "rt_", &token[1..], &token.to_uppercase(), &answer.access_token, &unknown] {
-        assert_eq!(denied(place.issuer.refresh(text, None).await), "Grant", "{text:?}");
+        assert_eq!(denied(place.issuer.refresh(text, None, || Ok(())).await), "Grant", "{text:?}");
         assert_eq!(place.issuer.account_of(text).unwrap(), None, "{text:?}");
     }
     place.refresh(&answer).await.unwrap();
@@ -283,4 +283,19 @@ async fn no_password_or_refresh_token_shows_in_the_file_or_an_error() {
     for secret in [PASSWORD, "secret-of-the-second", parts.secret, parts.id] {
         assert!(!holds(secret), "{secret}");
     }
+}
+
+#[tokio::test]
+async fn what_may_not_go_on_uses_nothing_up_and_a_wrong_secret_is_not_even_asked() {
+    let place = place_of_ann().await;
+    let too_many = || Err(Error::new(Kind::TooManyRequests { retry_after_s: 9 }, ""));
+    fn never() -> Result<()> {
+        unreachable!("the secret is wrong")
+    }
+    assert_eq!(denied(place.issuer.log_in("ann", "wrong horse battery".into(), never).await), "Client");
+    assert_eq!(denied(place.issuer.refresh("rt_none", None, never).await), "Grant");
+    let first = place.log_in().await;
+    assert!(matches!(place.issuer.log_in("ann", PASSWORD.into(), too_many).await, Err(Denied::Failed(_))));
+    assert!(matches!(place.issuer.refresh(refresh_token(&first), None, too_many).await, Err(Denied::Failed(_))));
+    place.refresh(&first).await.unwrap();
 }

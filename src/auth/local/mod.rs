@@ -158,3 +158,6 @@ impl From<Error> for Denied {
         Denied::Failed(error)
     }
 }
+
+#[cfg(test)]
+mod tests;
