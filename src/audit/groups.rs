@@ -148,19 +148,15 @@ impl Entry {
             {
                 *ours = SEVERAL;
             }
-            (
-                Entry::Refused { what, source, .. },
-                Entry::Refused { what: other_what, source: other_source, .. },
-            ) => {
+            (Entry::Refused { what, source, .. }, Entry::Refused { what: other_what, source: other_source, .. }) => {
                 if *what != *other_what {
                     *what = SEVERAL;
                 }
                 *source = source.filter(|source| Some(*source) == *other_source);
             }
-            (
-                Entry::RefreshTokenReused { source, .. },
-                Entry::RefreshTokenReused { source: other_source, .. },
-            ) => *source = source.filter(|source| Some(*source) == *other_source),
+            (Entry::RefreshTokenReused { source, .. }, Entry::RefreshTokenReused { source: other_source, .. }) => {
+                *source = source.filter(|source| Some(*source) == *other_source)
+            }
             _ => {}
         }
     }

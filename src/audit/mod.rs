@@ -98,8 +98,13 @@ impl Audit {
     }
 
     pub fn new(store: Store, clock: Clock) -> Audit {
-        let inner =
-            Inner { store, clock, trail: Mutex::default(), noted: Notify::new(), writing: tokio::sync::Mutex::default() };
+        let inner = Inner {
+            store,
+            clock,
+            trail: Mutex::default(),
+            noted: Notify::new(),
+            writing: tokio::sync::Mutex::default(),
+        };
         Audit(Some(Arc::new(inner)))
     }
 

@@ -171,7 +171,8 @@ async fn what_differs_within_a_group_is_not_said_of_all() {
 #[tokio::test]
 async fn every_kind_has_its_severity_and_its_words() {
     let room = Room::new();
-    let changed = |detail: &str| Entry::Changed { what: "key", how: "created", name: "k1".into(), detail: detail.into() };
+    let changed =
+        |detail: &str| Entry::Changed { what: "key", how: "created", name: "k1".into(), detail: detail.into() };
     room.audit.note(Entry::Started { version: "1.2.3" });
     room.audit.note(changed("me"));
     room.audit.note(changed(""));
