@@ -69,13 +69,11 @@ impl Service {
             }
             Route::Metrics if self.settings.metrics_public => None,
             Route::Metrics => requests(Scope::ReadMetrics),
-            Route::Health | Route::Ready | Route::OpenApi => None,
-            Route::EraseUser(_)
-            | Route::CreateKey
-            | Route::ListKeys
-            | Route::RevokeKey(_)
-            | Route::Check
-            | Route::ShowUser(_) => requests(Scope::Admin),
+            Route::WhoAmI => Some(Need { scope: None, policy: Policy::Requests }),
+            Route::Health | Route::Ready | Route::OpenApi | Route::IssuerMetadata | Route::IssuerKeys => None,
+            // They look at the credentials in the body themselves, and have limits of their own.
+            Route::FetchToken | Route::LogIn => None,
+            Route::EraseUser(_) | Route::Admin(_) => requests(Scope::Admin),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
-use super::path::{ROUTES, TEMPLATES};
+use super::path::{self, ROUTES};
 use super::respond::Reply;
 use super::service::Service;
 use crate::store::{COMMIT_BUCKETS_S, StatsReading};
@@ -29,7 +29,6 @@ pub enum Intake {
 const INTAKES: [&str; 3] = ["usage_events", "system_events", "registrations"];
 
 /// Counters of the HTTP side. Counting takes no lock.
-#[derive(Default)]
 pub struct Metrics {
     /// By route; the last place counts requests that found none.
     routes: [RouteCounters; ROUTES + 1],
@@ -37,6 +36,7 @@ pub struct Metrics {
     intake: [[AtomicU64; 2]; INTAKES.len()],
     requests: AtomicU64,
     connections: AtomicU64,
+    auth_failures: AtomicU64,
 }
 
 #[derive(Default)]
@@ -55,6 +55,18 @@ pub fn get(service: &Service) -> Reply {
     Reply::new(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into())
 }
 
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics {
+            routes: std::array::from_fn(|_| RouteCounters::default()),
+            intake: Default::default(),
+            requests: AtomicU64::default(),
+            connections: AtomicU64::default(),
+            auth_failures: AtomicU64::default(),
+        }
+    }
+}
+
 impl Metrics {
     /// `route`: its index, or None if the request found none.
     pub fn answered(&self, route: Option<usize>, status: StatusCode, took: Duration) {
@@ -71,6 +83,11 @@ impl Metrics {
         let [accepted_total, rejected_total] = &self.intake[intake as usize];
         accepted_total.fetch_add(accepted as u64, Relaxed);
         rejected_total.fetch_add(rejected as u64, Relaxed);
+    }
+
+    /// A credential did not hold.
+    pub fn auth_failed(&self) {
+        self.auth_failures.fetch_add(1, Relaxed);
     }
 
     pub fn request(&self) -> Open<'_> {
@@ -159,7 +176,7 @@ fn render_store(page: &mut Page, store: &StatsReading) {
 }
 
 fn labels(route: usize) -> (&'static str, &'static str) {
-    TEMPLATES.get(route).copied().unwrap_or(("", "none"))
+    path::template(route).unwrap_or(("", "none"))
 }
 
 impl<'m> Open<'m> {

@@ -4,6 +4,7 @@ mod accounts;
 mod clients;
 mod issued;
 mod logins;
+mod password;
 mod signing;
 mod token;
 
