@@ -9,6 +9,7 @@ mod admit;
 mod attempt;
 mod body;
 mod budget;
+mod client_address;
 mod conn;
 mod cors;
 mod credentials;

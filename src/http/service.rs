@@ -146,7 +146,7 @@ impl Service {
         let route = path::decode(&head.method, head.uri.path(), peer.entrance());
         let index = route.as_ref().ok().map(Route::index);
         let is_long = body.size_hint().upper().is_none_or(|bytes| bytes > LEFT_UNREAD_BYTES_MAX);
-        let mut visit = Visit::new(peer, &head);
+        let mut visit = Visit::new(peer, &head.headers, &self.settings.trusted_proxies);
         let outcome = self.in_time(&head, body, route, peer, &mut visit).await;
         let reply = outcome.unwrap_or_else(|error| self.refusal(&self.naming_contact(error), &head, &request_id));
         let mut reply = self.dress(visit.dress(reply), &head, &request_id).await;

@@ -7,4 +7,5 @@ mod local;
 mod login;
 mod oauth;
 mod protocol;
+mod rate_limits;
 mod server;
