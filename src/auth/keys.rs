@@ -11,6 +11,8 @@ use parking_lot::Mutex;
 use super::cache::{Cache, Fingerprint, fingerprint, partition};
 use super::hashing::Hasher;
 use super::secret::API_KEY;
+use super::touched::Touched;
+use super::unbroken::unbroken;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Caller, Grants, Principal, Target, TargetKind};
@@ -18,8 +20,6 @@ use crate::store::{ApiKey, Store};
 
 /// Successes remembered at once, in each of two generations.
 const CACHE_MAX: usize = 10_000;
-/// `last_used_at` is noted at most so often per key: it tells days, not seconds.
-const TOUCH_AFTER_MICROS: i64 = 60_000_000;
 
 #[derive(Clone)]
 pub struct Keys(Arc<Inner>);
@@ -29,8 +29,7 @@ struct Inner {
     clock: Clock,
     /// By the key's id.
     cache: Cache<String>,
-    /// When each key in use was last noted in the database.
-    touched: Mutex<HashMap<String, i64>>,
+    touched: Touched,
     /// Keys of this process alone (`--ephemeral`, `--demo`): never stored, never revoked.
     session: Mutex<HashMap<Fingerprint, Arc<Caller>>>,
     hasher: Hasher,
@@ -51,7 +50,7 @@ impl Keys {
             store,
             clock,
             cache: Cache::new(CACHE_MAX),
-            touched: Mutex::default(),
+            touched: Touched::default(),
             session: Mutex::default(),
             hasher,
         }))
@@ -92,9 +91,13 @@ impl Keys {
         let old = self.0.store.snapshot()?.key(id)?.filter(|row| self.is_valid(row));
         let Some(old) = old else { return Ok(None) };
         let new = self.create(&old.owner, old.grants, old.expires_at).await?;
-        self.0.store.expire_key(id.to_string(), overlap_until).await?;
-        self.0.cache.forget(|origin| origin == id);
-        Ok(Some(new))
+        let (keys, id) = (self.clone(), id.to_string());
+        unbroken(async move {
+            keys.0.store.expire_key(id.clone(), overlap_until).await?;
+            keys.0.cache.forget(|origin| *origin == id);
+            Ok(Some(new))
+        })
+        .await
     }
 
     /// Every stored key, revoked ones too.
@@ -104,10 +107,14 @@ impl Keys {
 
     /// Revokes a key at once, caches included. False if there is no such key, or it is revoked already.
     pub async fn revoke(&self, id: &str) -> Result<bool> {
-        let revoked = self.0.store.revoke_key(id.to_string(), self.0.clock.unix_micros()).await?;
-        // After the commit: whoever verifies from now on reads the revoked row.
-        self.0.cache.forget(|origin| origin == id);
-        Ok(revoked)
+        let (keys, id) = (self.clone(), id.to_string());
+        unbroken(async move {
+            let revoked = keys.0.store.revoke_key(id.clone(), keys.0.clock.unix_micros()).await?;
+            // After the commit: whoever verifies from now on reads the revoked row.
+            keys.0.cache.forget(|origin| *origin == id);
+            Ok(revoked)
+        })
+        .await
     }
 
     /// Errors with `Unauthorized` if the key is malformed, unknown, wrong, expired or revoked; it does not say which of
@@ -153,16 +160,8 @@ impl Keys {
     /// Notes that a key is used, in the background: no request waits for a note about itself.
     fn touch(&self, id: &str) {
         let now = self.0.clock.unix_micros();
-        {
-            let mut touched = self.0.touched.lock();
-            if touched.get(id).is_some_and(|at| now - at < TOUCH_AFTER_MICROS) {
-                return;
-            }
-            // Valid keys only, so there are as many as the administrator made; yet nothing grows without a bound.
-            if touched.len() >= CACHE_MAX {
-                touched.clear();
-            }
-            touched.insert(id.to_string(), now);
+        if !self.0.touched.is_due(id, now) {
+            return;
         }
         let (store, id) = (self.0.store.clone(), id.to_string());
         tokio::spawn(async move { store.touch_keys(vec![(id, now)]).await });
@@ -184,3 +183,6 @@ fn refused() -> Error {
         "this API key is unknown, expired or revoked; make a new one with `analytics key create`",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ mod jwt;
 mod keys;
 mod local;
 mod secret;
+mod touched;
+mod unbroken;
 
 pub use external::{Fetches, Introspection, IssuerSettings as TrustedIssuer, Issuers, KeySource, RoleRule};
 pub use hashing::Hasher;

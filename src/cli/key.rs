@@ -1,33 +1,32 @@
-//! `key`: API keys, made, listed and revoked, in a stopped database or in a running server.
+//! `key`: API keys, made, listed, rotated and revoked, in a stopped database or in a running server.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::arguments::{Global, KeyCommand, KeyCreate};
+use super::admin::{Collection, ask, day_or_never, state, with_admin, words};
+use super::arguments::{Global, KeyCommand, KeyCreate, KeyRotate};
 use super::output::{Failure, Outcome, print, print_json};
+use super::pasted;
 use super::report::{Align, table};
 use crate::app::{Access, Admin, say};
 use crate::clock::Clock;
-use crate::error::{Error, Kind, Result};
-use crate::http::percent_encode;
 use crate::model::Timestamp;
 
+const KEYS: Collection = Collection { noun: "Key", path: "/admin/keys", list: "key list" };
+
 pub fn run(global: Global, command: KeyCommand) -> Outcome {
-    let settings = super::settings(global, vec![])?;
     let access = match command {
         KeyCommand::Create(_) => Access::MayCreate,
-        KeyCommand::List { .. } | KeyCommand::Revoke { .. } => Access::Existing,
+        KeyCommand::List { .. } | KeyCommand::Rotate(_) | KeyCommand::Revoke { .. } => Access::Existing,
     };
-    super::block_on(async {
-        let clock = Clock::system();
-        let admin = Admin::open(&settings, access, clock.clone()).await?;
-        let outcome = match command {
-            KeyCommand::Create(arguments) => create(&admin, &clock, &arguments).await,
-            KeyCommand::List { json } => list(&admin, &clock, json).await,
-            KeyCommand::Revoke { ids } => revoke(&admin, &ids).await,
-        };
-        admin.close().await;
-        outcome
+    with_admin(global, access, async |admin, clock| match command {
+        KeyCommand::Create(arguments) => create(admin, clock, &arguments).await,
+        KeyCommand::List { json } => list(admin, clock, json).await,
+        KeyCommand::Rotate(arguments) => rotate(admin, &arguments).await,
+        KeyCommand::Revoke { ids } => {
+            let ids: Vec<String> = ids.iter().map(|id| pasted::key_id(id)).collect();
+            KEYS.revoke(admin, &ids).await
+        }
     })
 }
 
@@ -38,22 +37,21 @@ struct NewKey {
 }
 
 async fn create(admin: &Admin, clock: &Clock, arguments: &KeyCreate) -> Outcome {
-    let expires_at = expiry(clock, arguments)?;
-    let scopes: Vec<&str> = arguments.scopes.iter().map(|scope| scope.as_str()).collect();
-    let mut request = json!({"owner": arguments.owner.as_str(), "scopes": scopes});
-    if let Some(at) = expires_at {
-        request["expires_at"] = json!(at.to_string());
+    let KeyCreate { owner, granted, .. } = arguments;
+    let expires_at = expiry(clock, arguments)?.map(|at| at.to_string());
+    let mut told = json!({"owner": owner.as_str(), "scopes": granted.scopes(), "roles": granted.roles()});
+    if let Some(at) = &expires_at {
+        told["expires_at"] = json!(at);
     }
-    let made: NewKey = decode(&admin.send("POST", "/admin/keys", request.to_string()).await?.body)?;
-    let NewKey { id, key } = &made;
+    let NewKey { id, key } = ask(admin, "POST", KEYS.path, &told).await?;
     if arguments.json {
-        let expires_at = expires_at.map(|at| at.to_string());
-        return print_json(
-            &json!({"id": id, "key": key, "owner": arguments.owner.as_str(), "scopes": scopes, "expires_at": expires_at}),
-        );
+        return print_json(&json!({
+            "id": id, "key": key, "owner": owner.as_str(), "scopes": granted.scopes(), "roles": granted.roles(),
+            "expires_at": expires_at,
+        }));
     }
     let until = expires_at.map_or("until it is revoked".into(), |at| format!("until {at}"));
-    say(&format!("Key {id} of {} for {}, {until}. It is shown this once:", arguments.owner, scopes.join(" ")));
+    say(&format!("Key {id} of {owner} for {}, {until}. It is shown this once:", granted.words()));
     print(&format!("{key}\n"))
 }
 
@@ -72,6 +70,7 @@ struct Listed {
     id: String,
     owner: String,
     scopes: Vec<String>,
+    roles: Vec<String>,
     created_at: Option<String>,
     expires_at: Option<String>,
     revoked_at: Option<String>,
@@ -84,7 +83,7 @@ struct Keys {
 }
 
 async fn list(admin: &Admin, clock: &Clock, json: bool) -> Outcome {
-    let keys: Keys = decode(&admin.send("GET", "/admin/keys", "").await?.body)?;
+    let keys: Keys = ask(admin, "GET", KEYS.path, &Value::Null).await?;
     if json {
         return print_json(&keys);
     }
@@ -92,87 +91,41 @@ async fn list(admin: &Admin, clock: &Clock, json: bool) -> Outcome {
         say("There is no key yet; `analytics key create --owner me --scope read:analytics` makes one.");
         return Ok(());
     }
-    let columns = ["id", "owner", "scopes", "state", "created", "last used"].map(|head| (head, Align::Left));
+    let columns = ["id", "owner", "scopes and roles", "state", "created", "last used"].map(|head| (head, Align::Left));
     let rows: Vec<_> = keys.keys.iter().map(|key| row(key, clock.unix_micros())).collect();
     print(&table(&columns, &rows))
 }
 
 fn row(key: &Listed, now: i64) -> Vec<String> {
-    let date = |at: &str| at.get(..10).unwrap_or(at).to_string();
-    let state = match (&key.revoked_at, &key.expires_at) {
-        (Some(at), _) => format!("revoked {}", date(at)),
-        (None, Some(at)) if Timestamp::parse(at).is_ok_and(|at| at.unix_micros() <= now) => {
-            format!("expired {}", date(at))
-        }
-        (None, Some(at)) => format!("until {}", date(at)),
-        (None, None) => "valid".into(),
-    };
-    let created = key.created_at.as_deref().map_or("?".into(), date);
-    let last_used = key.last_used_at.as_deref().map_or("never".into(), date);
-    vec![key.id.clone(), key.owner.clone(), key.scopes.join(" "), state, created, last_used]
+    let revoked = key.revoked_at.as_deref().map(|at| ("revoked", at));
+    vec![
+        key.id.clone(),
+        key.owner.clone(),
+        words(&key.scopes, &key.roles),
+        state(revoked, key.expires_at.as_deref(), now),
+        day_or_never(&key.created_at),
+        day_or_never(&key.last_used_at),
+    ]
 }
 
-/// Goes on after an id that is not there: the others must not stay valid because of it.
-async fn revoke(admin: &Admin, ids: &[String]) -> Outcome {
-    let mut all = true;
-    for id in ids {
-        let id = id_of(id);
-        match admin.send("DELETE", &format!("/admin/keys/{}", percent_encode(id)), "").await {
-            Ok(_) => say(&format!("Key {id} is revoked.")),
-            Err(Error { kind: Kind::NotFound, .. }) => {
-                all = false;
-                say(&format!("error: there is no valid key {id}; `analytics key list` shows all"));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    if all { Ok(()) } else { Err(Failure::Told) }
+/// What the server says of a rotation.
+#[derive(Deserialize)]
+struct Rotated {
+    id: String,
+    key: String,
+    /// When the old key ends; RFC 3339.
+    old_expires_at: Option<String>,
 }
 
-/// Whoever has found a leaked key has the key, not its id: `ak_<id>_<secret>` will do.
-fn id_of(text: &str) -> &str {
-    text.strip_prefix("ak_").and_then(|rest| rest.split('_').next()).unwrap_or(text)
-}
-
-fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|e| Error::internal(format!("an unexpected answer: {e}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn listed(expires_at: Option<&str>, revoked_at: Option<&str>) -> Listed {
-        Listed {
-            id: "abc".into(),
-            owner: "me".into(),
-            scopes: vec!["admin".into(), "write:events".into()],
-            created_at: Some("2025-01-02T03:04:05.678Z".into()),
-            expires_at: expires_at.map(String::from),
-            revoked_at: revoked_at.map(String::from),
-            last_used_at: None,
-        }
+async fn rotate(admin: &Admin, arguments: &KeyRotate) -> Outcome {
+    let old = pasted::key_id(&arguments.id);
+    let path = format!("{}/rotate", KEYS.path_of(&old));
+    let answer = ask(admin, "POST", &path, &json!({"overlap_s": arguments.overlap.0})).await;
+    let Rotated { id, key, old_expires_at } = KEYS.found(&old, answer)?;
+    if arguments.json {
+        return print_json(&json!({"id": id, "key": key, "old_id": old, "old_expires_at": old_expires_at}));
     }
-
-    #[test]
-    fn a_keys_state_is_what_it_is_now() {
-        let now = Timestamp::parse("2025-06-01T00:00:00Z").unwrap().unix_micros();
-        let cases = [
-            (listed(None, None), "valid"),
-            (listed(Some("2025-07-01T00:00:00Z"), None), "until 2025-07-01"),
-            (listed(Some("2025-06-01T00:00:00Z"), None), "expired 2025-06-01"),
-            (listed(Some("2025-07-01T00:00:00Z"), Some("2025-05-01T00:00:00Z")), "revoked 2025-05-01"),
-        ];
-        for (key, state) in cases {
-            assert_eq!(row(&key, now), ["abc", "me", "admin write:events", state, "2025-01-02", "never"]);
-        }
-    }
-
-    #[test]
-    fn a_whole_key_stands_for_its_id() {
-        let cases = [("4fJ2kLm9QxYz", "4fJ2kLm9QxYz"), ("ak_4fJ2kLm9QxYz_secret", "4fJ2kLm9QxYz")];
-        for (text, id) in cases {
-            assert_eq!(id_of(text), id);
-        }
-    }
+    let end = old_expires_at.unwrap_or_default();
+    say(&format!("Key {old} works until {end}; key {id} has taken its place. It is shown this once:"));
+    print(&format!("{key}\n"))
 }

@@ -1,14 +1,24 @@
 //! The command line: one file per command.
 
+mod account;
+mod admin;
 mod arguments;
+mod backup;
 mod check;
+mod client;
 mod config;
 mod duration;
 mod import;
+mod issuer;
 mod key;
+mod limit;
 mod output;
+mod password;
+mod pasted;
 mod report;
+mod restore;
 mod serve;
+mod token;
 mod user;
 
 use std::future::Future;
@@ -36,7 +46,14 @@ fn run(arguments: Arguments) -> Outcome {
         Some(Command::Import(arguments)) => import::run(global, &arguments),
         Some(Command::Report(arguments)) => report::run(global, &arguments),
         Some(Command::Key { command }) => key::run(global, command),
+        Some(Command::Client { command }) => client::run(global, command),
+        Some(Command::Account { command }) => account::run(global, command),
+        Some(Command::Token { command }) => token::run(global, command),
+        Some(Command::Issuer { command }) => issuer::run(global, command),
+        Some(Command::Limit { command }) => limit::run(global, command),
         Some(Command::User { command }) => user::run(global, command),
+        Some(Command::Backup(arguments)) => backup::run(global, &arguments),
+        Some(Command::Restore(arguments)) => restore::run(global, &arguments),
         Some(Command::Check(arguments)) => check::run(global, &arguments),
         Some(Command::Config(arguments)) => config::run(global, &arguments),
         Some(Command::Openapi) => print(http::OPENAPI),

@@ -3,15 +3,25 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hyper::header::{HeaderMap, HeaderName, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
+use ipnet::IpNet;
 
+use super::attempt::Attempt;
+use super::client_address::client_address;
 use super::credentials;
 use super::path::Route;
 use super::respond::Reply;
 use super::service::{Peer, Service};
-use crate::error::Result;
+use crate::audit::Entry;
+use crate::auth::Credential;
+use crate::error::{Kind, Result};
 use crate::limits::{Policy, Standing};
 use crate::model::{Caller, Scope};
+
+/// draft-ietf-httpapi-ratelimit-headers.
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// What becomes known of a request on its way, and is told with its answer, a refusal too.
 pub struct Visit {
@@ -19,44 +29,102 @@ pub struct Visit {
     pub address: Option<IpAddr>,
     /// None where no credential is needed, and for the administrator behind the local socket.
     pub caller: Option<Arc<Caller>>,
+    /// None where nothing was counted.
     standing: Option<Standing>,
+    /// The scope for want of which the caller was refused.
+    lacking: Option<Scope>,
 }
 
 impl Visit {
-    pub fn new(peer: Peer, _head: &Parts) -> Visit {
+    pub fn new(peer: Peer, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> Visit {
         let address = match peer {
-            Peer::Network(address) => Some(address),
+            Peer::Network(address) => Some(client_address(address, headers, trusted_proxies)),
             Peer::Local => None,
         };
-        Visit { address, caller: None, standing: None }
+        Visit { address, caller: None, standing: None, lacking: None }
     }
 
-    /// The rate-limit headers of an answer.
-    pub fn dress(&self, reply: Reply) -> Reply {
-        let _ = self.standing;
+    /// The rate-limit headers of an answer, and what a credential would need that did not reach far enough (RFC 6750, 3.1).
+    pub fn dress(&self, mut reply: Reply) -> Reply {
+        if let Some(scope) = self.lacking {
+            let challenge = format!("Bearer realm=\"analytics\", error=\"insufficient_scope\", scope=\"{scope}\"");
+            reply = reply.with(WWW_AUTHENTICATE, &challenge);
+        }
+        if let Some(Standing { policy, quota, window_s, remaining, reset_s }) = self.standing {
+            reply = reply
+                .with(RATE_LIMIT_POLICY, &format!("\"{policy}\";q={quota};w={window_s}"))
+                .with(RATE_LIMIT, &format!("\"{policy}\";r={remaining};t={reset_s}"));
+        }
         reply
     }
 }
 
 impl Service {
-    /// Errors unless the request's caller may use the route, and as often as this.
+    /// Errors unless the request's caller may use the route, and as often as this. From then on the request has been
+    /// counted, whatever it is answered; an answer 401 or 429 cannot come any more.
     pub(super) async fn admit(&self, route: &Route, head: &Parts, peer: Peer, visit: &mut Visit) -> Result<()> {
         let Some(need) = self.need(route).filter(|_| peer != Peer::Local) else { return Ok(()) };
-        let credential = credentials::find(&head.headers)?;
-        if let Some(sent) = &credential {
-            credentials::refuse_cross_site(&head.method, &head.headers, sent, &self.settings.public_url)?;
-        }
-        let caller = self.auth.authenticate(credential.as_ref(), false).await?;
-        let taken = self.limits.take(&caller, need.policy);
-        visit.standing = taken.map_err(|(error, standing)| {
-            visit.standing = Some(standing);
-            error
-        })?;
+        let caller = self.caller(head, visit.address).await?;
+        self.count(&caller, need.policy, visit)?;
         if let Some(scope) = need.scope {
-            caller.principal.require(scope)?;
+            self.check_scope(&caller, scope, visit)?;
         }
         visit.caller = Some(caller);
         Ok(())
+    }
+
+    /// The caller behind the request's credential. One that was sent and does not hold is counted and noted; one that
+    /// holds is never held up by others that failed, so failures are looked at last.
+    async fn caller(&self, head: &Parts, address: Option<IpAddr>) -> Result<Arc<Caller>> {
+        let found = credentials::find(&head.headers);
+        let way = way(&found);
+        match self.authenticate(found, head, address).await {
+            Err(error) if error.kind == Kind::Unauthorized && credentials::was_sent(&head.headers) => {
+                Attempt::new(self, address, None, way).failed()?;
+                Err(error)
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn authenticate(
+        &self,
+        found: Result<Option<Credential>>,
+        head: &Parts,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Caller>> {
+        let credential = found?;
+        if let Some(sent) = &credential {
+            credentials::refuse_cross_site(&head.method, &head.headers, sent, &self.settings.public_url)?;
+        }
+        let is_suspect = address.is_some_and(|address| self.limits.is_suspect(address));
+        self.auth.authenticate(credential.as_ref(), is_suspect).await
+    }
+
+    fn count(&self, caller: &Caller, policy: Policy, visit: &mut Visit) -> Result<()> {
+        match self.limits.take(caller, policy) {
+            Ok(standing) => {
+                visit.standing = standing;
+                Ok(())
+            }
+            Err((error, standing)) => {
+                visit.standing = Some(standing);
+                self.audit.note(Entry::LimitExceeded { name: limited_name(caller), policy: standing.policy });
+                Err(error)
+            }
+        }
+    }
+
+    fn check_scope(&self, caller: &Caller, scope: Scope, visit: &mut Visit) -> Result<()> {
+        caller.principal.require(scope).inspect_err(|_| {
+            visit.lacking = Some(scope);
+            self.audit.note(Entry::Refused {
+                issuer: caller.principal.issuer.clone(),
+                subject: caller.principal.subject.clone(),
+                what: scope.as_str(),
+                source: visit.address,
+            });
+        })
     }
 
     /// What a route needs over the network; None if it is open to all.
@@ -69,13 +137,11 @@ impl Service {
             }
             Route::Metrics if self.settings.metrics_public => None,
             Route::Metrics => requests(Scope::ReadMetrics),
-            Route::Health | Route::Ready | Route::OpenApi => None,
-            Route::EraseUser(_)
-            | Route::CreateKey
-            | Route::ListKeys
-            | Route::RevokeKey(_)
-            | Route::Check
-            | Route::ShowUser(_) => requests(Scope::Admin),
+            Route::WhoAmI => Some(Need { scope: None, policy: Policy::Requests }),
+            Route::Health | Route::Ready | Route::OpenApi | Route::IssuerMetadata | Route::IssuerKeys => None,
+            // They look at the credentials in the body themselves, and have limits of their own.
+            Route::FetchToken | Route::LogIn => None,
+            Route::EraseUser(_) | Route::Admin(_) => requests(Scope::Admin),
         }
     }
 }
@@ -85,4 +151,21 @@ struct Need {
     /// None: any good credential will do.
     scope: Option<Scope>,
     policy: Policy,
+}
+
+/// In what form a credential came, for the audit trail.
+fn way(found: &Result<Option<Credential>>) -> &'static str {
+    match found {
+        Ok(Some(Credential::Bearer(_))) => "bearer token",
+        Ok(Some(Credential::ApiKey(_) | Credential::Basic { .. })) => "API key",
+        Ok(None) | Err(_) => "unreadable credential",
+    }
+}
+
+/// Whose limit was exceeded, as `analytics limit set` would name it.
+fn limited_name(caller: &Caller) -> String {
+    match caller.targets.first() {
+        Some(target) => format!("{} {}", target.kind.as_str(), target.name),
+        None => format!("{} {}", caller.principal.issuer, caller.principal.subject),
+    }
 }

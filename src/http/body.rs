@@ -47,6 +47,16 @@ impl Limits {
         Limits { bytes_max, timeout, budget, worked_on: Arc::new(Semaphore::new(WORKED_ON_MAX)) }
     }
 
+    /// For requests that never need as much; what all bodies hold together stays one.
+    pub fn up_to(&self, bytes_max: usize) -> Limits {
+        Limits {
+            bytes_max: bytes_max.min(self.bytes_max),
+            timeout: self.timeout,
+            budget: Arc::clone(&self.budget),
+            worked_on: Arc::clone(&self.worked_on),
+        }
+    }
+
     /// A share of nothing yet of what all bodies may hold.
     pub fn share(&self) -> Share {
         self.budget.share()

@@ -32,7 +32,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves TCP connections until `shutdown` resolves, then lets requests under way end, for `drain_timeout` at most.
 pub async fn serve_tcp(listener: TcpListener, service: Arc<Service>, shutdown: impl Future<Output = ()>) {
-    let peers = Peers::new(service.settings.connections_per_peer_max);
+    let settings = &service.settings;
+    let peers = Peers::new(settings.connections_per_peer_max, settings.trusted_proxies.clone());
     let mut shutdown = pin!(shutdown);
     let mut open = Connections::new(Arc::clone(&service), service.settings.connections_max);
     loop {

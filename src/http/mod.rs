@@ -6,8 +6,10 @@
 
 mod admin;
 mod admit;
+mod attempt;
 mod body;
 mod budget;
+mod client_address;
 mod conn;
 mod cors;
 mod credentials;
@@ -19,7 +21,11 @@ mod guarded;
 mod ingest;
 mod link;
 mod local;
+mod login;
 mod metrics;
+mod oauth_error;
+mod oauth_form;
+mod oauth_token;
 mod openapi;
 mod path;
 mod peers;
@@ -29,10 +35,12 @@ mod request_id;
 mod respond;
 mod service;
 mod settings;
+mod strict_json;
 mod system_events;
 mod usage_summary;
-mod user_record;
 mod users;
+mod well_known;
+mod whoami;
 
 pub use conn::{serve_local, serve_tcp};
 pub use local::{Local, LocalResponse, SocketClient};

@@ -56,8 +56,8 @@ mod tests {
         let document = document();
         let mut described: Vec<(String, &str)> =
             operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
-        let public = TEMPLATES.iter().filter(|(_, path)| !path.starts_with("/admin"));
-        let mut served: Vec<(String, &str)> = public.map(|(method, path)| (method.to_string(), *path)).collect();
+        let mut served: Vec<(String, &str)> =
+            TEMPLATES.iter().map(|(method, path)| (method.to_string(), *path)).collect();
         described.sort();
         served.sort();
         assert_eq!(described, served);
@@ -90,6 +90,24 @@ mod tests {
                 assert_eq!(schemas.is_empty(), bodiless, "{method} {path} {status}");
                 assert!(schemas.iter().all(|schema| schema.is_object()), "{method} {path} {status}");
                 assert!(response["headers"].get("X-Request-Id").is_some(), "{method} {path} {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_limited_operation_says_what_becomes_of_the_limit() {
+        let document = document();
+        for (method, path, operation) in operations(&document) {
+            let is_guarded = operation["security"].as_array().unwrap().iter().any(|way| way.get("bearer").is_some());
+            let limited = is_guarded || ["/oauth/token", "/auth/login"].contains(&path);
+            let refusal = operation["responses"].get("429").map(|refusal| resolve(&document, refusal));
+            assert_eq!(refusal.is_some(), limited, "{method} {path}");
+            let Some(refusal) = refusal else { continue };
+            assert!(refusal["headers"].get("Retry-After").is_some(), "{method} {path}");
+            for name in ["RateLimit", "RateLimit-Policy"] {
+                let success = ["200", "204"].iter().find_map(|status| operation["responses"].get(status)).unwrap();
+                let told = [refusal, success].map(|response| response["headers"].get(name).is_some());
+                assert_eq!(told, [is_guarded; 2], "{method} {path} {name}");
             }
         }
     }

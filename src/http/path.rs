@@ -2,6 +2,7 @@
 
 use hyper::Method;
 
+use super::admin::{self, AdminRoute};
 use super::query;
 use crate::error::{Error, Kind, Result};
 use crate::model::Id;
@@ -20,15 +21,17 @@ pub enum Route {
     Ready,
     OpenApi,
     Metrics,
-    CreateKey,
-    ListKeys,
-    RevokeKey(String),
-    Check,
-    ShowUser(Id),
+    /// `POST /oauth/token`
+    FetchToken,
+    LogIn,
+    WhoAmI,
+    IssuerMetadata,
+    IssuerKeys,
+    Admin(AdminRoute),
 }
 
-/// How many routes there are.
-pub const ROUTES: usize = 16;
+/// How many routes there are, those of administration among them.
+pub const ROUTES: usize = TEMPLATES.len() + admin::TEMPLATES.len();
 
 /// Whether a request came in through the local socket, where the routes of administration are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,30 +43,38 @@ pub enum Entrance {
 /// Errors with `NotFound` for an unknown path, `MethodNotAllowed` for a path that knows other methods, `Invalid` for an
 /// id that is none.
 pub fn decode(method: &Method, path: &str, entrance: Entrance) -> Result<Route> {
-    let place = Place::find(path, entrance).ok_or_else(|| {
-        Error::new(Kind::NotFound, "there is nothing at this path; /openapi.json lists every endpoint")
-    })?;
     // HEAD is GET without the body (RFC 9110, 9.3.2).
     let method = if *method == Method::HEAD { &Method::GET } else { method };
+    if let Some(route) = AdminRoute::decode(method, path).filter(|_| entrance == Entrance::Local) {
+        return route.map(Route::Admin);
+    }
+    let place = Place::find(path).ok_or_else(|| {
+        Error::new(Kind::NotFound, "there is nothing at this path; /openapi.json lists every endpoint")
+    })?;
     match (place, method.as_str()) {
         (Place::UsageSummary, "GET") => Ok(Route::UsageSummary),
         (Place::SystemEvents, "GET") => Ok(Route::ReadSystemEvents),
         (Place::SystemEvents, "POST") => Ok(Route::AppendSystemEvents),
         (Place::UsageEvents, "POST") => Ok(Route::RecordUsage),
         (Place::Users, "POST") => Ok(Route::RegisterUsers),
-        (Place::User(segment), "PUT") => Ok(Route::RegisterUser(user_id(segment)?)),
-        (Place::User(segment), "DELETE") => Ok(Route::EraseUser(user_id(segment)?)),
+        (Place::User(segment), "PUT") => Ok(Route::RegisterUser(id_in_path("user id", segment)?)),
+        (Place::User(segment), "DELETE") => Ok(Route::EraseUser(id_in_path("user id", segment)?)),
         (Place::Health, "GET") => Ok(Route::Health),
         (Place::Ready, "GET") => Ok(Route::Ready),
         (Place::OpenApi, "GET") => Ok(Route::OpenApi),
         (Place::Metrics, "GET") => Ok(Route::Metrics),
-        (Place::Keys, "POST") => Ok(Route::CreateKey),
-        (Place::Keys, "GET") => Ok(Route::ListKeys),
-        (Place::Key(segment), "DELETE") => Ok(Route::RevokeKey(segment.to_string())),
-        (Place::Check, "POST") => Ok(Route::Check),
-        (Place::UserRecord(segment), "GET") => Ok(Route::ShowUser(user_id(segment)?)),
-        (place, _) => Err(place.not_allowed()),
+        (Place::Token, "POST") => Ok(Route::FetchToken),
+        (Place::LogIn, "POST") => Ok(Route::LogIn),
+        (Place::WhoAmI, "GET") => Ok(Route::WhoAmI),
+        (Place::IssuerMetadata, "GET") => Ok(Route::IssuerMetadata),
+        (Place::IssuerKeys, "GET") => Ok(Route::IssuerKeys),
+        (place, _) => Err(not_allowed(place.methods())),
     }
+}
+
+/// Method and path template of a route by its [`Route::index`]; None past the last.
+pub fn template(index: usize) -> Option<(&'static str, &'static str)> {
+    TEMPLATES.iter().chain(&admin::TEMPLATES).nth(index).copied()
 }
 
 impl Route {
@@ -81,17 +92,18 @@ impl Route {
             Route::Ready => 8,
             Route::OpenApi => 9,
             Route::Metrics => 10,
-            Route::CreateKey => 11,
-            Route::ListKeys => 12,
-            Route::RevokeKey(_) => 13,
-            Route::Check => 14,
-            Route::ShowUser(_) => 15,
+            Route::FetchToken => 11,
+            Route::LogIn => 12,
+            Route::WhoAmI => 13,
+            Route::IssuerMetadata => 14,
+            Route::IssuerKeys => 15,
+            Route::Admin(route) => TEMPLATES.len() + route.index(),
         }
     }
 }
 
-/// Method and path template of each route, by [`Route::index`].
-pub const TEMPLATES: [(&str, &str); ROUTES] = [
+/// Method and path template of each route over the network, by [`Route::index`].
+pub const TEMPLATES: [(&str, &str); 16] = [
     ("GET", "/reports/usage-summary"),
     ("GET", "/logs/system-events"),
     ("POST", "/logs/system-events"),
@@ -103,11 +115,11 @@ pub const TEMPLATES: [(&str, &str); ROUTES] = [
     ("GET", "/readyz"),
     ("GET", "/openapi.json"),
     ("GET", "/metrics"),
-    ("POST", "/admin/keys"),
-    ("GET", "/admin/keys"),
-    ("DELETE", "/admin/keys/{id}"),
-    ("POST", "/admin/check"),
-    ("GET", "/admin/users/{user_id}"),
+    ("POST", "/oauth/token"),
+    ("POST", "/auth/login"),
+    ("GET", "/auth/whoami"),
+    ("GET", "/.well-known/oauth-authorization-server"),
+    ("GET", "/.well-known/jwks.json"),
 ];
 
 /// What a path names, whatever the method.
@@ -121,14 +133,15 @@ enum Place<'a> {
     Ready,
     OpenApi,
     Metrics,
-    Keys,
-    Key(&'a str),
-    Check,
-    UserRecord(&'a str),
+    Token,
+    LogIn,
+    WhoAmI,
+    IssuerMetadata,
+    IssuerKeys,
 }
 
 impl Place<'_> {
-    fn find(path: &str, entrance: Entrance) -> Option<Place<'_>> {
+    fn find(path: &str) -> Option<Place<'_>> {
         match path {
             "/reports/usage-summary" => Some(Place::UsageSummary),
             "/logs/system-events" => Some(Place::SystemEvents),
@@ -138,22 +151,12 @@ impl Place<'_> {
             "/readyz" => Some(Place::Ready),
             "/openapi.json" => Some(Place::OpenApi),
             "/metrics" => Some(Place::Metrics),
-            _ => match segment(path, "/users/") {
-                Some(id) => Some(Place::User(id)),
-                None if entrance == Entrance::Local => Place::find_local(path),
-                None => None,
-            },
-        }
-    }
-
-    fn find_local(path: &str) -> Option<Place<'_>> {
-        match path {
-            "/admin/keys" => Some(Place::Keys),
-            "/admin/check" => Some(Place::Check),
-            _ => match segment(path, "/admin/keys/") {
-                Some(id) => Some(Place::Key(id)),
-                None => segment(path, "/admin/users/").map(Place::UserRecord),
-            },
+            "/oauth/token" => Some(Place::Token),
+            "/auth/login" => Some(Place::LogIn),
+            "/auth/whoami" => Some(Place::WhoAmI),
+            "/.well-known/oauth-authorization-server" => Some(Place::IssuerMetadata),
+            "/.well-known/jwks.json" => Some(Place::IssuerKeys),
+            _ => segment(path, "/users/").map(Place::User),
         }
     }
 
@@ -164,30 +167,30 @@ impl Place<'_> {
             | Place::Ready
             | Place::OpenApi
             | Place::Metrics
-            | Place::UserRecord(_) => "GET, HEAD, OPTIONS",
+            | Place::WhoAmI
+            | Place::IssuerMetadata
+            | Place::IssuerKeys => "GET, HEAD, OPTIONS",
             Place::SystemEvents => "GET, HEAD, POST, OPTIONS",
-            Place::UsageEvents | Place::Users | Place::Check => "POST, OPTIONS",
+            Place::UsageEvents | Place::Users | Place::Token | Place::LogIn => "POST, OPTIONS",
             Place::User(_) => "PUT, DELETE, OPTIONS",
-            Place::Keys => "GET, HEAD, POST, OPTIONS",
-            Place::Key(_) => "DELETE, OPTIONS",
         }
     }
+}
 
-    fn not_allowed(&self) -> Error {
-        let methods = self.methods();
-        Error::new(Kind::MethodNotAllowed(methods), format!("this path does not know that method; it knows {methods}"))
-    }
+/// The refusal of a path that knows these methods only.
+pub fn not_allowed(methods: &'static str) -> Error {
+    Error::new(Kind::MethodNotAllowed(methods), format!("this path does not know that method; it knows {methods}"))
 }
 
 /// The one segment behind `prefix`, not empty. Ids that hold a slash come with it as %2F.
-fn segment<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
+pub fn segment<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
     path.strip_prefix(prefix).filter(|segment| !segment.is_empty() && !segment.contains('/'))
 }
 
-fn user_id(segment: &str) -> Result<Id> {
-    let id =
-        query::percent_decode(segment).map_err(|rule| Error::invalid(format!("the user id in the path {rule}")))?;
-    Id::new(id).map_err(|rule| Error::invalid(format!("the user id in the path {rule}")))
+/// Reads an id that stands in a path, percent-encoded. `what` names it in the refusal (`Invalid`).
+pub fn id_in_path(what: &str, segment: &str) -> Result<Id> {
+    let invalid = |rule: &str| Error::invalid(format!("the {what} in the path {rule}"));
+    Id::new(query::percent_decode(segment).map_err(invalid)?).map_err(invalid)
 }
 
 #[cfg(test)]
@@ -220,6 +223,11 @@ mod tests {
             ("GET", "/readyz", Route::Ready),
             ("GET", "/openapi.json", Route::OpenApi),
             ("GET", "/metrics", Route::Metrics),
+            ("POST", "/oauth/token", Route::FetchToken),
+            ("POST", "/auth/login", Route::LogIn),
+            ("HEAD", "/auth/whoami", Route::WhoAmI),
+            ("GET", "/.well-known/oauth-authorization-server", Route::IssuerMetadata),
+            ("GET", "/.well-known/jwks.json", Route::IssuerKeys),
         ];
         for (method, path, expected) in table {
             assert_eq!(route(method, path), Ok(expected), "{method} {path}");
@@ -245,25 +253,13 @@ mod tests {
     }
 
     #[test]
-    fn administration_is_only_behind_the_local_entrance() {
-        let at = |method: Method, path| decode(&method, path, Entrance::Local);
-        assert_eq!(at(Method::POST, "/admin/keys"), Ok(Route::CreateKey));
-        assert_eq!(at(Method::GET, "/admin/keys"), Ok(Route::ListKeys));
-        assert_eq!(at(Method::DELETE, "/admin/keys/abc"), Ok(Route::RevokeKey("abc".into())));
-        assert_eq!(at(Method::POST, "/admin/check"), Ok(Route::Check));
-        assert_eq!(at(Method::GET, "/admin/users/a%2Fb"), Ok(Route::ShowUser(id("a/b"))));
-        assert_eq!(at(Method::GET, "/healthz"), Ok(Route::Health));
-        for path in ["/admin/keys", "/admin/keys/abc", "/admin/check", "/admin/users/abc"] {
-            assert_eq!(route("POST", path).unwrap_err().kind, Kind::NotFound, "{path}");
-        }
-    }
-
-    #[test]
     fn every_template_decodes_to_the_route_of_its_index() {
-        for (index, (method, template)) in TEMPLATES.iter().enumerate() {
-            let path = template.replace("{user_id}", "u1").replace("{id}", "k1");
+        for index in 0..ROUTES {
+            let (method, template) = template(index).unwrap();
+            let path = template.replace("{user_id}", "u1").replace("{id}", "k1").replace("{name}", "n1");
             let route = decode(&Method::from_bytes(method.as_bytes()).unwrap(), &path, Entrance::Local).unwrap();
             assert_eq!(route.index(), index, "{method} {template}");
         }
+        assert_eq!(template(ROUTES), None);
     }
 }

@@ -22,7 +22,7 @@ pub fn known(route: &Route) -> &'static [&'static str] {
         ],
         Route::ReadSystemEvents => &["limit", "page", "severity", "service", "from", "to", "order", "cursor"],
         Route::EraseUser(_) => &["history"],
-        Route::ShowUser(_) => &["start_date", "end_date"],
+        Route::Admin(route) => route.parameters(),
         Route::AppendSystemEvents
         | Route::RecordUsage
         | Route::RegisterUsers
@@ -31,10 +31,11 @@ pub fn known(route: &Route) -> &'static [&'static str] {
         | Route::Ready
         | Route::OpenApi
         | Route::Metrics
-        | Route::CreateKey
-        | Route::ListKeys
-        | Route::RevokeKey(_)
-        | Route::Check => &[],
+        | Route::FetchToken
+        | Route::LogIn
+        | Route::WhoAmI
+        | Route::IssuerMetadata
+        | Route::IssuerKeys => &[],
     }
 }
 
@@ -182,8 +183,8 @@ fn unknown(name: &str, known: &[&str]) -> Error {
     }
 }
 
-/// As HTML forms encode: percent-encoding, and a plus sign for a blank.
-fn form_decode(text: &str) -> std::result::Result<String, &'static str> {
+/// As HTML forms encode: percent-encoding, and a plus sign for a blank. Errors as [`percent_decode`].
+pub fn form_decode(text: &str) -> std::result::Result<String, &'static str> {
     if text.contains('+') { percent_decode(&text.replace('+', " ")) } else { percent_decode(text) }
 }
 

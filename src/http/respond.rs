@@ -1,5 +1,6 @@
 //! From an outcome to a response: the only map from an error's kind to a status, and what every response carries.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -43,6 +44,12 @@ impl Reply {
         Reply { status, headers, body, share: None }
     }
 
+    /// Errors with `Internal` if the value makes no JSON.
+    pub fn json_of(status: StatusCode, body: &impl Serialize) -> Result<Reply> {
+        let json = serde_json::to_vec(body).map_err(|e| Error::internal(format!("JSON: {e}")))?;
+        Ok(Reply::json(status, json))
+    }
+
     /// Neither a body nor a type of one.
     pub fn empty(status: StatusCode) -> Reply {
         Reply { status, headers: HeaderMap::with_capacity(8), body: Bytes::new(), share: None }
@@ -66,29 +73,15 @@ impl Reply {
         self
     }
 
-    /// The answer for an error. A fault of ours is written to the server's log, once and here, under the request's id;
-    /// the client learns only the id.
+    /// The answer for an error; a fault of ours is logged, see [`message`].
     pub fn refusal(error: &Error, request_id: &str, had_credential: bool) -> Reply {
-        let status = status(error.kind);
-        let message = match error.kind {
-            Kind::Internal => {
-                // `eprintln!` would panic, and so end the server, once nobody reads its log any more.
-                let _ = writeln!(std::io::stderr(), "error: request {request_id}: {error}");
-                &format!("something went wrong on the server; tell its operator the request id {request_id}")
-            }
-            _ => &error.message,
-        };
-        let reply = Reply::error(status, message);
+        let reply = Reply::error(status(error.kind), &message(error, request_id));
         match error.kind {
             Kind::Unauthorized if had_credential => {
                 reply.with(header::WWW_AUTHENTICATE, "Bearer realm=\"analytics\", error=\"invalid_token\"")
             }
             Kind::Unauthorized => reply.with(header::WWW_AUTHENTICATE, "Bearer realm=\"analytics\""),
-            Kind::MethodNotAllowed(methods) => reply.with(header::ALLOW, methods),
-            Kind::TooManyRequests { retry_after_s } | Kind::Busy { retry_after_s } => {
-                reply.with(header::RETRY_AFTER, &retry_after_s.to_string())
-            }
-            _ => reply,
+            kind => with_headers_of(kind, reply),
         }
     }
 
@@ -120,6 +113,28 @@ impl Reply {
         bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", self.body.len()).as_bytes());
         bytes.extend_from_slice(&self.body);
         bytes
+    }
+}
+
+/// What the client is told. A fault of ours is written to the server's log, once and here, under the request's id; the
+/// client learns only the id.
+pub fn message<'e>(error: &'e Error, request_id: &str) -> Cow<'e, str> {
+    if error.kind != Kind::Internal {
+        return Cow::Borrowed(&error.message);
+    }
+    // `eprintln!` would panic, and so end the server, once nobody reads its log any more.
+    let _ = writeln!(std::io::stderr(), "error: request {request_id}: {error}");
+    Cow::Owned(format!("something went wrong on the server; tell its operator the request id {request_id}"))
+}
+
+/// Headers that belong to an error of this kind, whatever the shape of the body.
+pub fn with_headers_of(kind: Kind, reply: Reply) -> Reply {
+    match kind {
+        Kind::MethodNotAllowed(methods) => reply.with(header::ALLOW, methods),
+        Kind::TooManyRequests { retry_after_s } | Kind::Busy { retry_after_s } => {
+            reply.with(header::RETRY_AFTER, &retry_after_s.to_string())
+        }
+        _ => reply,
     }
 }
 

@@ -23,8 +23,8 @@ use super::query::{self, Query};
 use super::request_id::RequestIds;
 use super::respond::Reply;
 use super::{
-    Settings, admin, cors, credentials, encoding, ingest, metrics, openapi, probes, system_events, usage_summary,
-    user_record, users,
+    Settings, admin, cors, credentials, encoding, ingest, login, metrics, oauth_error, oauth_token, openapi, probes,
+    system_events, usage_summary, users, well_known, whoami,
 };
 use crate::audit::Audit;
 use crate::auth::{Auth, Hasher, Issuer, IssuerSettings, Issuers, Keys, SigningAlgorithm};
@@ -43,6 +43,9 @@ const LONG_READS_MAX: usize = 3;
 const LEFT_UNREAD_BYTES_MAX: u64 = 4 * 1024;
 /// A client that was told to come back finds a server with time again.
 const RETRY_AFTER_S: u64 = 1;
+
+/// A log-in, or a request for a token, in full.
+const SMALL_BODY_BYTES_MAX: usize = 16 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -143,11 +146,9 @@ impl Service {
         let route = path::decode(&head.method, head.uri.path(), peer.entrance());
         let index = route.as_ref().ok().map(Route::index);
         let is_long = body.size_hint().upper().is_none_or(|bytes| bytes > LEFT_UNREAD_BYTES_MAX);
-        let mut visit = Visit::new(peer, &head);
+        let mut visit = Visit::new(peer, &head.headers, &self.settings.trusted_proxies);
         let outcome = self.in_time(&head, body, route, peer, &mut visit).await;
-        let had_credential = credentials::was_sent(&head.headers);
-        let reply =
-            outcome.unwrap_or_else(|error| Reply::refusal(&self.naming_contact(error), &request_id, had_credential));
+        let reply = outcome.unwrap_or_else(|error| self.refusal(&self.naming_contact(error), &head, &request_id));
         let mut reply = self.dress(visit.dress(reply), &head, &request_id).await;
         if is_long && reply.status.as_u16() >= 400 {
             // Its body may be unread; the client must not send its next request where nobody listens any more.
@@ -174,6 +175,13 @@ impl Service {
     pub(super) fn turn_away(&self) -> Reply {
         let message = "too many connections from this address; close some, or keep one open and use it again";
         self.refuse_unread(&Error::new(Kind::Busy { retry_after_s: RETRY_AFTER_S }, message))
+    }
+
+    fn refusal(&self, error: &Error, head: &Parts, request_id: &str) -> Reply {
+        if oauth_error::is_due_at(head.uri.path()) {
+            return oauth_error::refusal(error, request_id);
+        }
+        Reply::refusal(error, request_id, credentials::was_sent(&head.headers))
     }
 
     /// Where only the operator can help, the answer says who that is.
@@ -246,6 +254,20 @@ impl Service {
         body::read(&head.headers, body, &self.bodies).await
     }
 
+    /// Reads a body that holds no more than a log-in, or a request for a token.
+    pub(super) async fn receive_small<B>(&self, head: &Parts, body: B) -> Result<Received>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let received = body::read(&head.headers, body, &self.bodies.up_to(SMALL_BODY_BYTES_MAX)).await;
+        received.map_err(|error| match error.kind {
+            Kind::TooLarge => {
+                Error::new(Kind::TooLarge, format!("the body may hold at most {SMALL_BODY_BYTES_MAX} bytes"))
+            }
+            _ => error,
+        })
+    }
+
     async fn in_time<B>(
         self: &Arc<Self>,
         head: &Parts,
@@ -306,11 +328,12 @@ impl Service {
             Route::Ready => probes::ready(self),
             Route::OpenApi => Ok(openapi::get()),
             Route::Metrics => Ok(metrics::get(self)),
-            Route::CreateKey => admin::create_key(self, head, body).await,
-            Route::ListKeys => admin::list_keys(self),
-            Route::RevokeKey(id) => admin::revoke_key(self, &id).await,
-            Route::Check => admin::check(self).await,
-            Route::ShowUser(id) => user_record::show(self, &query, id).await,
+            Route::FetchToken => oauth_token::post(self, head, body, visit.address).await,
+            Route::LogIn => login::post(self, head, body, visit.address).await,
+            Route::WhoAmI => whoami::get(visit.caller.as_deref()),
+            Route::IssuerMetadata => well_known::metadata(self),
+            Route::IssuerKeys => well_known::keys(self),
+            Route::Admin(route) => admin::answer(self, route, head, body, &query).await,
         }
     }
 

@@ -1,7 +1,11 @@
 //! How often: requests per minute of each token or key, tokens per client and account, failures per peer address. All
-//! windows are exact and in memory; exports per day are counted in the database, with the job that they pay for.
+//! windows are exact and in memory: they run on monotonic time, so a wall clock that steps changes nothing, and begin
+//! anew with the process. Exports per day are counted in the database, with the job that they pay for.
 
 mod failures;
+mod overrides;
+mod partitions;
+mod tokens;
 mod window;
 
 pub use failures::peer_prefix;
@@ -9,10 +13,19 @@ pub use failures::peer_prefix;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use self::failures::Failures;
+use self::overrides::Exceptions;
+use self::partitions::Partitions;
+use self::tokens::{TokenQuotas, TokenWindows};
+use self::window::Window;
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::{Caller, Target};
 use crate::store::{Overrides, Store};
+
+/// Tokens and keys in use within a minute, and clients and accounts that fetched tokens within an hour, at most.
+const LIVE_MAX: usize = 100_000;
+const MINUTE_S: u32 = 60;
 
 /// `[limits]` of the settings; 0 is no limit.
 #[derive(Clone, Debug)]
@@ -65,62 +78,153 @@ pub struct Standing {
 pub struct Limits(Arc<Inner>);
 
 struct Inner {
-    _store: Store,
-    _clock: Clock,
-    _settings: Settings,
+    clock: Clock,
+    settings: Settings,
+    exceptions: Exceptions,
+    store: Store,
+    callers: Partitions<(u128, Policy), Window<60>>,
+    tokens: Partitions<Target, TokenWindows>,
+    failures: Failures,
 }
 
 impl Limits {
     /// Reads the overrides from the database.
     pub fn new(store: Store, clock: Clock, settings: Settings) -> Result<Limits> {
-        Ok(Limits(Arc::new(Inner { _store: store, _clock: clock, _settings: settings })))
+        Ok(Limits(Arc::new(Inner {
+            exceptions: Exceptions::load(store.clone())?,
+            callers: Partitions::new(LIVE_MAX),
+            tokens: Partitions::new(LIVE_MAX),
+            failures: Failures::new(clock.clone(), settings.failures_per_minute),
+            clock,
+            settings,
+            store,
+        })))
     }
 
-    /// Counts one request; None if the caller is under no such limit. The error is the refusal (`TooManyRequests`) with
-    /// how the caller stands; nothing was counted then.
+    /// Counts one request; None if the caller is under no such limit. The error is the refusal (`TooManyRequests`, or
+    /// `Busy` if too many callers are counted already) with how the caller stands; nothing was counted then.
     #[allow(clippy::result_large_err)]
-    pub fn take(&self, _caller: &Caller, _policy: Policy) -> std::result::Result<Option<Standing>, (Error, Standing)> {
-        todo!()
+    pub fn take(&self, caller: &Caller, policy: Policy) -> std::result::Result<Option<Standing>, (Error, Standing)> {
+        let quota = self.requests_per_minute(caller, policy);
+        if quota == 0 {
+            return Ok(None);
+        }
+        let standing =
+            |remaining, reset_s| Standing { policy: policy.name(), quota, window_s: MINUTE_S, remaining, reset_s };
+        let work = |window: &mut Window<60>, now| {
+            let taken = window.take(quota, now);
+            (taken, standing(window.remaining(quota, now), window.reset_s(now)))
+        };
+        match self.0.callers.with((caller.partition, policy), &self.0.clock, work) {
+            Some((Ok(()), standing)) => Ok(Some(standing)),
+            Some((Err(wait_s), standing)) => Err((policy.refusal(quota, wait_s), standing)),
+            None => Err((no_room(), standing(0, MINUTE_S.into()))),
+        }
     }
 
     /// The exports that the caller may have a day; 0 is no limit.
-    pub fn exports_per_day(&self, _caller: &Caller) -> u32 {
-        todo!()
+    pub fn exports_per_day(&self, caller: &Caller) -> u32 {
+        let set = self.0.exceptions.find(&caller.targets, |set| set.exports_per_day);
+        set.unwrap_or(self.0.settings.exports_per_day)
     }
 
-    /// Counts one token for a client or an account. Errors with `TooManyRequests`.
-    pub fn take_token(&self, _holder: &Target) -> Result<()> {
-        todo!()
+    /// Counts one token for a client or an account, unless one of its two windows is full. Errors with `TooManyRequests`;
+    /// `Busy` if too many of them are counted already.
+    pub fn take_token(&self, holder: &Target) -> Result<()> {
+        let settings = &self.0.settings;
+        let targets = std::slice::from_ref(holder);
+        let per_minute = self.0.exceptions.find(targets, |set| set.tokens_per_minute);
+        let per_hour = self.0.exceptions.find(targets, |set| set.tokens_per_hour);
+        let quotas = TokenQuotas {
+            per_minute: per_minute.unwrap_or(settings.tokens_per_minute),
+            per_hour: per_hour.unwrap_or(settings.tokens_per_hour),
+        };
+        if quotas.is_unlimited() {
+            return Ok(());
+        }
+        let work = |windows: &mut TokenWindows, now| windows.take(&quotas, now);
+        let taken = self.0.tokens.with(holder.clone(), &self.0.clock, work).ok_or_else(no_room)?;
+        taken.map_err(|wait_s| quotas.refusal(wait_s))
     }
 
     /// Errors with `TooManyRequests` if the peer, or anybody against this client or account, has failed too often of
-    /// late. Asked before a password or a client's secret is looked at.
-    pub fn may_try(&self, _peer: IpAddr, _holder: Option<&Target>) -> Result<()> {
-        todo!()
+    /// late. Asked before a password or a client's secret is looked at. A client is not held up by what others at its
+    /// address do, nor by what is tried against it elsewhere.
+    pub fn may_try(&self, peer: IpAddr, holder: Option<&Target>) -> Result<()> {
+        self.0.failures.refuses(peer, holder).map_or(Ok(()), Err)
     }
 
     /// Counts a failed credential. `holder`: the client or account that it was tried against. Gives the refusal
     /// (`TooManyRequests`) if there have been too many: the answer then instead of 401.
-    pub fn failed(&self, _peer: IpAddr, _holder: Option<&Target>) -> Option<Error> {
-        todo!()
+    pub fn failed(&self, peer: IpAddr, holder: Option<&Target>) -> Option<Error> {
+        self.0.failures.count(peer, holder)
     }
 
     /// Whether the peer has failed so often that it waits in a line of its own.
-    pub fn is_suspect(&self, _peer: IpAddr) -> bool {
-        todo!()
+    pub fn is_suspect(&self, peer: IpAddr) -> bool {
+        self.0.failures.is_suspect(peer)
     }
 
     /// Durable, and obeyed, when it returns.
-    pub async fn set_override(&self, _target: Target, _overrides: Overrides) -> Result<()> {
-        todo!()
+    pub async fn set_override(&self, target: Target, overrides: Overrides) -> Result<()> {
+        self.0.exceptions.set(target, overrides, self.0.clock.unix_micros()).await
     }
 
+    /// By kind and name.
     pub fn overrides(&self) -> Result<Vec<(Target, Overrides)>> {
-        todo!()
+        self.0.store.snapshot()?.overrides()
     }
 
     /// False if there was none.
-    pub async fn clear_override(&self, _target: Target) -> Result<bool> {
-        todo!()
+    pub async fn clear_override(&self, target: Target) -> Result<bool> {
+        self.0.exceptions.clear(target).await
+    }
+
+    fn requests_per_minute(&self, caller: &Caller, policy: Policy) -> u32 {
+        let Inner { exceptions, settings, .. } = &*self.0;
+        let (set, default) = match policy {
+            Policy::Requests => {
+                (exceptions.find(&caller.targets, |set| set.requests_per_minute), settings.requests_per_minute)
+            }
+            Policy::Ingest => (
+                exceptions.find(&caller.targets, |set| set.ingest_requests_per_minute),
+                settings.ingest_requests_per_minute,
+            ),
+        };
+        set.unwrap_or(default)
     }
 }
+
+impl Policy {
+    /// As the rate-limit headers name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::Requests => "minute",
+            Policy::Ingest => "ingest",
+        }
+    }
+
+    fn refusal(self, quota: u32, wait_s: u64) -> Error {
+        let what = match self {
+            Policy::Requests => "requests",
+            Policy::Ingest => "requests that send something in",
+        };
+        let message = format!(
+            "this token or key may make {quota} {what} a minute; try again in {wait_s} s; the administrator can raise the \
+             limit with `analytics limit set`"
+        );
+        refusal(wait_s, &message)
+    }
+}
+
+fn refusal(retry_after_s: u64, message: &str) -> Error {
+    Error::new(Kind::TooManyRequests { retry_after_s }, message)
+}
+
+fn no_room() -> Error {
+    let message = "the server counts the requests of as many tokens and keys as it can; try again after Retry-After";
+    Error::new(Kind::Busy { retry_after_s: MINUTE_S.into() }, message)
+}
+
+#[cfg(test)]
+mod tests;

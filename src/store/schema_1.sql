@@ -209,6 +209,7 @@ create table issued_token (
   subject text not null,
   scopes text not null,
   roles text not null,
+  kid text not null,                     -- the signing_key that it needs
   created_at integer not null,
   expires_at integer not null,
   revoked_at integer
@@ -220,7 +221,8 @@ create table signing_key (
   algorithm text not null,               -- EdDSA or ES256
   private_key blob not null,             -- PKCS #8
   created_at integer not null,
-  -- Signs no more from then on, and is published until tokens that it signed have expired.
+  -- Signs no more from then on, and is published as long as a token that it signed may be good: for a day and an hour,
+  -- and until every issued_token that names it has expired or is revoked.
   retired_at integer
 ) strict, without rowid;
 

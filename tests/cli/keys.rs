@@ -51,6 +51,43 @@ fn a_list_tells_who_may_do_what_and_until_when() {
 }
 
 #[test]
+fn a_keys_role_is_listed_with_its_scopes() {
+    let place = Place::new();
+    let made = place.run(&[&CREATE[..], &["--role", "report_admin", "--json"]].concat()).json();
+    assert_eq!((&made["scopes"][0], &made["roles"][0]), (&"read:analytics".into(), &"report_admin".into()));
+    let list = place.run(&["key", "list", "--json"]).json();
+    assert_eq!(list["keys"][0]["roles"], made["roles"]);
+    assert!(place.run(&["key", "list"]).ok().contains("read:analytics report_admin"));
+}
+
+#[test]
+fn a_rotated_key_works_beside_its_successor_until_the_overlap_ends() {
+    let place = Place::new();
+    let server = place.serve();
+    let made = place.run(&[&CREATE[..], &["--role", "report_admin", "--json"]].concat()).json();
+    let (id, old) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    assert_eq!(server.get(SUMMARY, old).0, 200);
+    let rotated = place.run(&["key", "rotate", id, "--overlap", "1s"]);
+    assert!(rotated.stderr.contains(&format!("Key {id} works until 20")), "{}", rotated.stderr);
+    let new = rotated.ok();
+    assert!(new.starts_with("ak_") && new.lines().count() == 1, "{new}");
+    assert_eq!(server.get(SUMMARY, new.trim_end()).0, 200);
+    // The overlap is real time, so its end is waited for and not assumed.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while server.get(SUMMARY, old).0 != 401 {
+        assert!(std::time::Instant::now() < deadline, "the old key never ends");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(server.get(SUMMARY, new.trim_end()).0, 200);
+
+    let list = place.run(&["key", "list", "--json"]).json();
+    assert_eq!((&list["keys"][1]["owner"], &list["keys"][1]["roles"]), (&"me".into(), &made["roles"]));
+    let unknown = place.run(&["key", "rotate", "4fJ2kLm9QxYz"]);
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.stderr.contains("key list"), "{}", unknown.stderr);
+}
+
+#[test]
 fn a_key_with_its_end_in_the_past_is_refused_with_a_word_about_it() {
     let place = Place::new();
     let made = place.run(&[&CREATE[..], &["--expires-at", "2020-01-01T00:00:00Z"]].concat());

@@ -1,12 +1,17 @@
 //! The command line, as a person or a script meets it: the real binary, its output, its exit codes.
 
+mod accounts;
+mod backup;
 mod check;
+mod clients;
 mod ephemeral;
 mod import;
 mod keys;
+mod limits;
 mod readme;
 mod report;
 mod serve;
 mod settings;
 mod support;
+mod tokens;
 mod users;

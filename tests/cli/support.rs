@@ -175,6 +175,14 @@ pub fn post(url: &str, key: &str, body: &str) -> (u16, Value) {
     read(url, agent().post(url).header("Authorization", format!("Bearer {key}")).send(body))
 }
 
+pub fn post_form(url: &str, form: &str) -> (u16, Value) {
+    read(url, agent().post(url).header("Content-Type", "application/x-www-form-urlencoded").send(form))
+}
+
+pub fn post_json(url: &str, body: &Value) -> (u16, Value) {
+    read(url, agent().post(url).header("Content-Type", "application/json").send(body.to_string()))
+}
+
 fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).build().into()
 }

@@ -1,7 +1,11 @@
 //! The HTTP layer over real sockets: a service on a fresh database, and a client that sends exactly the bytes it is told.
 
+mod admin;
 mod answers;
 mod limits;
 mod local;
+mod login;
+mod oauth;
 mod protocol;
+mod rate_limits;
 mod server;

@@ -27,6 +27,8 @@ pub struct Server {
     pub service: Arc<Service>,
     /// Holds every scope.
     pub key: String,
+    /// Stands at 2025-06-01T12:00:00Z until it is moved.
+    pub clock: Clock,
     keys: Keys,
     pub runtime: Runtime,
     stop: watch::Sender<bool>,
@@ -47,12 +49,23 @@ impl Server {
 
     /// A server on a fresh database and a free port, with settings changed to the test's needs.
     pub fn start_with(change: impl FnOnce(&mut Settings)) -> Server {
+        Server::start_changed(change, |_| {})
+    }
+
+    /// A server of parts changed to the test's needs.
+    pub fn start_wired(change: impl FnOnce(&mut Wiring)) -> Server {
+        Server::start_changed(|_| {}, change)
+    }
+
+    fn start_changed(settings_change: impl FnOnce(&mut Settings), wiring_change: impl FnOnce(&mut Wiring)) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp::parse("2025-06-01T12:00:00Z").unwrap().unix_micros());
         let store = Store::open(&store_settings(&directory), clock.clone()).unwrap();
         let mut settings = settings();
-        change(&mut settings);
-        let service = Service::new(Wiring::plain(store, clock, settings).unwrap());
+        settings_change(&mut settings);
+        let mut wiring = Wiring::plain(store, clock.clone(), settings).unwrap();
+        wiring_change(&mut wiring);
+        let service = Service::new(wiring);
         let keys = service.auth().keys.clone();
         let key = keys.create_for_session("test", Grants::ALL).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -60,7 +73,7 @@ impl Server {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let serving = runtime.spawn(http::serve_tcp(listener, Arc::clone(&service), stopping(stopped)));
-        Server { address, service, key, keys, runtime, stop, serving: Some(serving), directory }
+        Server { address, service, key, clock, keys, runtime, stop, serving: Some(serving), directory }
     }
 
     /// A key of its own with just this scope.
@@ -68,6 +81,25 @@ impl Server {
         self.keys
             .create_for_session("test", Grants { scopes: [scope].into_iter().collect(), roles: Roles::default() })
             .unwrap()
+    }
+
+    /// Asks as the administrator, without a socket.
+    #[track_caller]
+    pub fn admin(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let local = Local::InProcess(Arc::clone(&self.service));
+        let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+        let answer = self.runtime.block_on(local.send(method, path, Some("application/json"), body)).unwrap();
+        (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
+    }
+
+    /// What the server takes a bearer token for.
+    pub fn whoami(&self, token: &str) -> Answer {
+        self.request_as("GET", "/auth/whoami", &[("Authorization", &format!("Bearer {token}"))], b"")
+    }
+
+    /// Moves the clock on.
+    pub fn pass(&self, seconds: i64) {
+        self.clock.set(self.clock.unix_micros() + seconds * 1_000_000);
     }
 
     /// Serves the local socket, too, and gives a client of it.

@@ -42,10 +42,19 @@ fn check_type(typ: Option<&Value>, types: &[String]) -> Result<(), Refusal> {
 
 fn algorithm(alg: Option<&Value>, expected: &Expected) -> Result<Algorithm, Refusal> {
     alg.and_then(Value::as_str)
-        .and_then(|name| Algorithm::from_str(name).ok())
+        .and_then(algorithm_named)
         // Never a symmetric one: anybody could sign with the public key.
         .filter(|algorithm| algorithm.family() != AlgorithmFamily::Hmac && expected.algorithms.contains(algorithm))
         .ok_or(Refusal::Bad("its signature algorithm is not accepted"))
+}
+
+/// None for one that we do not know.
+pub fn algorithm_named(name: &str) -> Option<Algorithm> {
+    match name {
+        // What EdDSA on this curve is called since RFC 9864; `jsonwebtoken` knows the older name only.
+        "Ed25519" => Some(Algorithm::EdDSA),
+        name => Algorithm::from_str(name).ok(),
+    }
 }
 
 fn kid(kid: Option<&Value>) -> Result<Option<String>, Refusal> {

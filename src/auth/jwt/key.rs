@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
-use super::header::KID_BYTES_MAX;
+use super::header::{KID_BYTES_MAX, algorithm_named};
 
 /// Shorter RSA keys can be broken, longer ones only cost time.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -47,7 +47,7 @@ impl PublicKey {
         let material = material_of_jwk(jwk)?;
         let algorithm = match jwk.get("alg") {
             None => None,
-            Some(alg) => Some(Algorithm::from_str(alg.as_str()?).ok()?),
+            Some(alg) => Some(algorithm_named(alg.as_str()?)?),
         };
         let id = match jwk.get("kid") {
             None => None,

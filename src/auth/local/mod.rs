@@ -1,15 +1,28 @@
 //! The embedded issuer: clients, accounts, log-ins, and the tokens that it signs.
 
+mod accounts;
+mod clients;
+mod issued;
+mod logins;
+mod password;
+mod signing;
+mod token;
+
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
 
+use self::clients::ClientsInUse;
+use self::signing::Signing;
+use self::token::Origin;
+use super::cache::Cache;
 use super::hashing::Hasher;
 use crate::clock::Clock;
-use crate::error::{Error, Result};
-use crate::model::{Caller, Grants};
-use crate::store::{Account, Client, IssuedToken, Store};
+use crate::error::Error;
+use crate::store::Store;
+
+/// Verified tokens remembered at once, in each of two generations.
+const CACHE_MAX: usize = 10_000;
 
 /// `[issuer]` of the settings.
 #[derive(Clone, Debug)]
@@ -45,14 +58,34 @@ pub enum SigningAlgorithm {
     Es256,
 }
 
+impl SigningAlgorithm {
+    /// As JOSE names it (RFC 7518, RFC 8037).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SigningAlgorithm::EdDsa => "EdDSA",
+            SigningAlgorithm::Es256 => "ES256",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<SigningAlgorithm> {
+        [SigningAlgorithm::EdDsa, SigningAlgorithm::Es256].into_iter().find(|algorithm| algorithm.as_str() == text)
+    }
+}
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Issuer(Arc<Inner>);
 
 struct Inner {
-    _store: Store,
-    _clock: Clock,
+    store: Store,
+    clock: Clock,
     settings: IssuerSettings,
+    /// Access tokens that have proven themselves. To be told, after the commit, of everything that is revoked.
+    cache: Cache<Origin>,
+    signing: Signing,
+    clients: ClientsInUse,
+    secrets: Hasher,
+    passwords: Hasher,
 }
 
 /// Why the issuer gives no token, as RFC 6749 (5.2) names it.
@@ -101,8 +134,17 @@ pub struct NewToken {
 
 impl Issuer {
     /// `secrets` hashes what we made, `passwords` what people did: neither holds the other up.
-    pub fn new(store: Store, clock: Clock, settings: IssuerSettings, _secrets: Hasher, _passwords: Hasher) -> Issuer {
-        Issuer(Arc::new(Inner { _store: store, _clock: clock, settings }))
+    pub fn new(store: Store, clock: Clock, settings: IssuerSettings, secrets: Hasher, passwords: Hasher) -> Issuer {
+        Issuer(Arc::new(Inner {
+            store,
+            clock,
+            settings,
+            cache: Cache::new(CACHE_MAX),
+            signing: Signing::default(),
+            clients: ClientsInUse::default(),
+            secrets,
+            passwords,
+        }))
     }
 
     /// `iss` of its tokens.
@@ -110,107 +152,9 @@ impl Issuer {
         &self.0.settings.url
     }
 
-    /// The public keys (RFC 7517), retired ones too while tokens that they signed may live.
-    pub fn jwks(&self) -> Result<Value> {
-        todo!()
-    }
-
-    /// Makes a new signing key at once; the old one stays published. Gives the new `kid`.
-    pub async fn rotate(&self) -> Result<String> {
-        todo!()
-    }
-
-    /// Verifies one of its own tokens: signature, time, and that nothing it rests on was revoked. Errors with
-    /// `Unauthorized`.
-    pub fn verify(&self, _token: &str) -> Result<Arc<Caller>> {
-        todo!()
-    }
-
-    pub async fn create_client(&self, _name: &str, _grants: Grants) -> Result<NewClient> {
-        todo!()
-    }
-
-    /// Every client, revoked ones too, oldest first.
-    pub fn clients(&self) -> Result<Vec<Client>> {
-        todo!()
-    }
-
-    /// Revokes a client and its tokens at once. False if there is no such client, or it is revoked already.
-    pub async fn revoke_client(&self, _id: &str) -> Result<bool> {
-        todo!()
-    }
-
-    /// The client behind an id and a secret; a wrong secret reaches no argon2.
-    pub async fn verify_client(&self, _id: &str, _secret: &str) -> std::result::Result<Client, Denied> {
-        todo!()
-    }
-
-    /// The client credentials grant (RFC 6749, 4.4). `scope`: words, roles among them; None for all that it may have.
-    pub async fn client_token(
-        &self,
-        _client: &Client,
-        _scope: Option<&str>,
-    ) -> std::result::Result<TokenAnswer, Denied> {
-        todo!()
-    }
-
-    /// Errors with `Conflict` if the name is taken, `Invalid` if the password is too weak.
-    pub async fn create_account(&self, _name: &str, _password: String, _grants: Grants) -> Result<()> {
-        todo!()
-    }
-
-    /// Every account, disabled ones too, by name.
-    pub fn accounts(&self) -> Result<Vec<Account>> {
-        todo!()
-    }
-
-    /// Disabling ends its log-ins and tokens at once. False if there is no such account.
-    pub async fn set_account_disabled(&self, _name: &str, _disabled: bool) -> Result<bool> {
-        todo!()
-    }
-
-    /// Ends its log-ins and tokens at once. False if there is no such account; `Invalid` if the password is too weak.
-    pub async fn set_account_password(&self, _name: &str, _password: String) -> Result<bool> {
-        todo!()
-    }
-
-    /// Ends its log-ins and tokens at once. False if there is no such account.
-    pub async fn set_account_grants(&self, _name: &str, _grants: Grants) -> Result<bool> {
-        todo!()
-    }
-
-    /// Whether there is an account, of any state, behind a name costs the same time as whether there is none.
-    pub async fn log_in(&self, _name: &str, _password: String) -> std::result::Result<TokenAnswer, Denied> {
-        todo!()
-    }
-
-    /// The refresh token grant (RFC 6749, 6): a new pair; the old refresh token is good no more, and using it again
-    /// ends the log-in.
-    pub async fn refresh(
-        &self,
-        _refresh_token: &str,
-        _scope: Option<&str>,
-    ) -> std::result::Result<TokenAnswer, Denied> {
-        todo!()
-    }
-
-    /// The account that a refresh token belongs to, if it is of the right form and its log-in is known: to count against.
-    pub fn account_of(&self, _refresh_token: &str) -> Result<Option<String>> {
-        todo!()
-    }
-
-    pub async fn issue_token(&self, _subject: &str, _grants: Grants, _ttl_s: u32) -> Result<NewToken> {
-        todo!()
-    }
-
-    /// Every issued token that has not expired, revoked ones too, oldest first.
-    pub fn issued_tokens(&self) -> Result<Vec<IssuedToken>> {
-        todo!()
-    }
-
-    /// At once. False if there is no such token, or it is revoked already.
-    pub async fn revoke_token(&self, _id: &str) -> Result<bool> {
-        todo!()
+    /// How often argon2 has been run, on secrets and on passwords.
+    pub fn argon2_runs(&self) -> (u64, u64) {
+        (self.0.secrets.runs(), self.0.passwords.runs())
     }
 }
 
@@ -219,3 +163,6 @@ impl From<Error> for Denied {
         Denied::Failed(error)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,13 @@
 //! What may be typed, and its help.
 
+mod account;
+mod backup;
+mod client;
+mod grants;
+mod issuer;
 mod key;
+mod limit;
+mod token;
 mod user;
 
 use std::path::PathBuf;
@@ -8,7 +15,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub use self::key::{KeyCommand, KeyCreate};
+pub use self::account::{AccountCommand, AccountCreate, PasswordSource};
+pub use self::backup::{Backup, Restore};
+pub use self::client::{ClientCommand, ClientCreate};
+pub use self::issuer::IssuerCommand;
+pub use self::key::{KeyCommand, KeyCreate, KeyRotate};
+pub use self::limit::{Amount, Amounts, LimitCommand, Whom};
+pub use self::token::{TokenCommand, TokenIssue};
 pub use self::user::{HistoryName, UserCommand, UserErase, UserShow};
 use super::import::Kind;
 use super::report::{GroupName, IntervalName, NamedRange};
@@ -55,16 +68,45 @@ pub enum Command {
     Import(Import),
     /// Show a usage summary
     Report(Report),
-    /// Make, list and revoke API keys
+    /// Make, list, rotate and revoke API keys
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Make, list and revoke clients: applications that get access tokens by OAuth 2.0
+    Client {
+        #[command(subcommand)]
+        command: ClientCommand,
+    },
+    /// Make, list and change accounts: people who log in with a password
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
+    /// Issue, list and revoke access tokens for scripts
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Show the server's own OAuth 2.0 issuer, or change its signing key
+    Issuer {
+        #[command(subcommand)]
+        command: IssuerCommand,
+    },
+    /// Set, list and clear exceptions from the limits
+    Limit {
+        #[command(subcommand)]
+        command: LimitCommand,
     },
     /// Show what is held of a user, or erase a person
     User {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// Write a copy of the database into a file, while the server goes on
+    Backup(Backup),
+    /// Put a backup in the place of the database
+    Restore(Restore),
     /// Recompute every rollup and count from the base facts, and say what differs
     Check(Check),
     /// Show the settings in effect, and where each comes from
@@ -235,61 +277,4 @@ fn id(text: &str) -> Result<Id, &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn parse(line: &str) -> Result<Arguments, clap::Error> {
-        Arguments::try_parse_from(line.split(' '))
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn global_flags_stand_before_or_behind_the_command() {
-        for line in ["analytics --database a.db check", "analytics check --database a.db"] {
-            assert_eq!(parse(line).unwrap().global.database.as_deref(), Some("a.db"), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_refused() {
-        let lines = [
-            "analytics serve --demo --ephemeral",
-            "analytics report --start 2025-01-01",
-            "analytics report --start 2025-02-29 --end 2025-03-01",
-            "analytics report --range last-month --start 2025-01-01 --end 2025-01-31",
-            "analytics report --range next-month",
-            "analytics report --limit 3",
-            "analytics report --group-by team --limit 0",
-            "analytics report --json --csv",
-            "analytics import usage",
-            "analytics import sessions a.ndjson",
-            "analytics key create --owner a",
-            "analytics key create --owner a --scope everything",
-            "analytics key create --owner a --scope admin --expires-in 3",
-            "analytics key create --owner a --scope admin --expires-in 3d --expires-at 2030-01-01T00:00:00Z",
-            "analytics key revoke",
-            "analytics completions tcsh",
-            "analytics user",
-            "analytics user show",
-            "analytics user show u-1 --start 2025-02-29",
-            "analytics user erase",
-            "analytics user erase u-1 --history all",
-        ];
-        for line in lines {
-            let refused = parse(line).expect_err(line);
-            assert_eq!(refused.exit_code(), 2, "{line}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_scope_is_answered_with_the_known_ones() {
-        let refused = parse("analytics key create --owner a --scope read").unwrap_err().to_string();
-        assert!(refused.contains("read:analytics, read:metrics, write:events, admin"), "{refused}");
-    }
-}
+mod tests;

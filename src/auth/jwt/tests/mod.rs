@@ -88,6 +88,17 @@ fn every_asymmetric_algorithm_verifies_with_the_key_that_fits_it() {
 }
 
 #[test]
+fn ed25519_goes_by_its_newer_name_too() {
+    let key = TestKey::ed25519("ed");
+    let mut jwk = key.jwk();
+    jwk["alg"] = json!("Ed25519");
+    let keys = KeySet::from_jwks(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap();
+    for name in ["EdDSA", "Ed25519"] {
+        assert_eq!(outcome(&key.token(name, &claims()), &keys), Ok(()), "{name}");
+    }
+}
+
+#[test]
 fn claims_are_checked_one_by_one() {
     let key = TestKey::ed25519("ed");
     let keys = keys_of(&[&key]);
@@ -174,7 +185,8 @@ fn headers_are_checked_one_by_one() {
         ("algorithm", json!({"alg": "none"})),
         ("algorithm", json!({"alg": "None"})),
         ("algorithm", json!({"alg": ""})),
-        ("algorithm", json!({"alg": "Ed25519"})),
+        ("algorithm", json!({"alg": "ed25519"})),
+        ("algorithm", json!({"alg": "Ed448"})),
         ("algorithm", json!({"alg": "eddsa"})),
         ("algorithm", json!({"alg": 7})),
         ("algorithm", json!({"alg": "ES512"})),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use serde::Serialize;
 
-use super::query::Query;
-use super::respond::Reply;
-use super::service::Service;
 use crate::error::{Error, Kind, Result};
+use crate::http::query::Query;
+use crate::http::respond::Reply;
+use crate::http::service::Service;
 use crate::model::{
     DateRange, Day, FirstUse, GapSessionRecord, Id, IdSession, PairActivity, TeamService, Timestamp, UserDayRecord,
     UserRecord,
