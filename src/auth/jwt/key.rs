@@ -1,7 +1,5 @@
 //! One public key, and what it may be used for.
 
-use std::str::FromStr;
-
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
