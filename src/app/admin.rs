@@ -83,8 +83,12 @@ impl Admin {
     }
 
     fn in_process(store: Store, settings: &Settings, clock: Clock) -> Result<Admin> {
-        // Where the server would listen, so that tokens made now are good then.
-        let url = format!("http://{}", settings.listen);
+        // Where the server would listen, so that tokens made now are good then. Which port it will take is not known
+        // where it may take any.
+        let url = match settings.listen.port() {
+            0 => String::new(),
+            _ => format!("http://{}", settings.listen),
+        };
         let audit = match settings.audit_events {
             true => Audit::new(store.clone(), clock.clone()),
             false => Audit::off(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use super::settings::Settings;
 use super::socket::LocalSocket;
@@ -25,7 +25,8 @@ pub struct Running {
     pub url: String,
     pub auth: Auth,
     audit: Audit,
-    auditing: JoinHandle<()>,
+    /// A set, because it ends with us: a task of its own would hold the database for ever.
+    auditing: JoinSet<()>,
     /// Stands before the store, so that it goes before the lock: whoever takes the lock next finds no socket of ours.
     socket: LocalSocket,
     serving: JoinSet<()>,
@@ -54,7 +55,8 @@ pub async fn start(settings: Settings, clock: Clock) -> Result<Running> {
     let mut serving = JoinSet::new();
     serving.spawn(http::serve_tcp(listener, Arc::clone(&service), stopped(&stopping)));
     serving.spawn(http::serve_local(local, service, stopped(&stopping)));
-    let auditing = tokio::spawn(audit.clone().run());
+    let mut auditing = JoinSet::new();
+    auditing.spawn(audit.clone().run());
     audit.note(Entry::Started { version: env!("CARGO_PKG_VERSION") });
     Ok(Running { address, url, auth, audit, auditing, socket, serving, stopping, store })
 }
@@ -74,9 +76,10 @@ impl Running {
     pub async fn stop(mut self) {
         self.stopping.send_replace(true);
         while self.serving.join_next().await.is_some() {}
-        self.auditing.abort();
         self.audit.note(Entry::Stopped);
+        // Before its task ends: what that has begun to write would otherwise be written again.
         self.audit.flush().await;
+        self.auditing.shutdown().await;
         let store = self.store.clone();
         // Waits for the writer's thread; on a blocking thread, so that a second signal is still heard.
         let _ = tokio::task::spawn_blocking(move || store.close()).await;

@@ -40,6 +40,8 @@ struct Entry<O> {
     caller: Arc<Caller>,
     /// What it rests on, such as a key's id: by it the entry is forgotten.
     origin: O,
+    /// Unix microseconds: it has to be verified again from then on. Not after the credential's own end.
+    good_until: i64,
 }
 
 /// What has to be seen before a credential is looked at, so that one revoked meanwhile is not remembered.
@@ -57,10 +59,10 @@ impl<O> Cache<O> {
     pub fn get(&self, fingerprint: &Fingerprint, now_unix_micros: i64) -> Option<Arc<Caller>> {
         let mut inner = self.inner.lock();
         if let Some(entry) = inner.young.get(fingerprint) {
-            return is_valid(&entry.caller, now_unix_micros).then(|| Arc::clone(&entry.caller));
+            return (entry.good_until > now_unix_micros).then(|| Arc::clone(&entry.caller));
         }
         let entry = inner.old.remove(fingerprint)?;
-        if !is_valid(&entry.caller, now_unix_micros) {
+        if entry.good_until <= now_unix_micros {
             return None;
         }
         let caller = Arc::clone(&entry.caller);
@@ -75,9 +77,22 @@ impl<O> Cache<O> {
 
     /// Remembers what was verified, unless something was forgotten since `seen`: it may have been this.
     pub fn remember(&self, fingerprint: Fingerprint, caller: Arc<Caller>, origin: O, seen: Seen) {
+        self.remember_until(fingerprint, caller, origin, seen, i64::MAX);
+    }
+
+    /// The same, but to be verified again from `good_until` (Unix microseconds) on.
+    pub fn remember_until(
+        &self,
+        fingerprint: Fingerprint,
+        caller: Arc<Caller>,
+        origin: O,
+        seen: Seen,
+        good_until: i64,
+    ) {
+        let good_until = caller.expires_at.map_or(good_until, |at| at.min(good_until));
         let mut inner = self.inner.lock();
         if inner.revocations == seen.0 {
-            inner.insert(fingerprint, Entry { caller, origin }, self.generation_max);
+            inner.insert(fingerprint, Entry { caller, origin, good_until }, self.generation_max);
         }
     }
 
@@ -97,10 +112,6 @@ impl<O> Inner<O> {
         }
         self.young.insert(fingerprint, entry);
     }
-}
-
-fn is_valid(caller: &Caller, now_unix_micros: i64) -> bool {
-    caller.expires_at.is_none_or(|at| at > now_unix_micros)
 }
 
 #[cfg(test)]
@@ -130,6 +141,17 @@ mod tests {
         assert!(knows(&cache, 1) && knows(&cache, 2) && !knows(&cache, 3) && !knows(&cache, 4));
         cache.forget(|name| *name == 1);
         assert!(!knows(&cache, 1) && knows(&cache, 2));
+    }
+
+    #[test]
+    fn an_entry_may_have_to_be_verified_again_before_the_credential_ends() {
+        let cache = Cache::new(10);
+        for (name, good_until) in [(1, 101), (2, 100), (3, 500)] {
+            let expires_at = if name == 3 { Some(100) } else { None };
+            let fingerprint = fingerprint(&name.to_string());
+            cache.remember_until(fingerprint, caller(expires_at), name, cache.look(), good_until);
+        }
+        assert!(knows(&cache, 1) && !knows(&cache, 2) && !knows(&cache, 3));
     }
 
     #[test]

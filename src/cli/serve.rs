@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::Serialize;
 
 use super::arguments::{Global, Serve};
@@ -12,6 +13,9 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::model::Grants;
 use crate::store::{ApiKey, Durability};
+
+/// The token of a database that is thrown away: for longer than any such server runs.
+const TOKEN_TTL_S: u32 = 10 * 365 * 86_400;
 
 /// What a test suite reads from standard output.
 #[derive(Serialize)]
@@ -37,11 +41,25 @@ pub fn run(global: Global, arguments: &Serve) -> Outcome {
     if let Some(dir) = &private_dir {
         settings.store.path = dir.path().join("analytics.db");
         settings.store.durability = Durability::None;
-        // Whoever reads our address connects to us, not to what stands before some other server.
+        // Whoever reads our address connects to us, not to what stands before some other server; and tokens say so, too.
         settings.http.public_url.clear();
+        settings.issuer.url.clear();
+        settings.without_audit_unless_set();
     }
+    if arguments.ephemeral {
+        settings.without_limits_unless_set();
+    }
+    keep_memory_to_ourselves();
     leave_files_for_the_database(&mut settings);
     super::block_on(serve(settings, arguments))
+}
+
+/// No core dump, and no debugger of another process: keys, passwords and tokens stand in our memory. Only here: a command
+/// that fails may well be looked at. What the system does not let us do is no reason not to serve.
+fn keep_memory_to_ourselves() {
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 fn leave_files_for_the_database(settings: &mut Settings) {
@@ -66,10 +84,11 @@ async fn serve(settings: Settings, arguments: &Serve) -> Outcome {
         load_sample(running.store()).await?;
     }
     if throw_away {
-        greet_with_keys(&running, arguments.demo)?;
+        greet_with_keys(&running, arguments.demo).await?;
     } else {
         greet(&running, &database)?;
     }
+    warn_of_plain_text(&running);
     tokio::select! {
         () = signals.next() => {}
         reason = running.failure() => {
@@ -98,9 +117,20 @@ fn greet(running: &Running, database: &Path) -> Outcome {
     Ok(())
 }
 
-fn greet_with_keys(running: &Running, demo: bool) -> Outcome {
-    let key = |owner| running.auth.keys.create_for_session(owner, Grants::ALL);
-    let ready = Ready { url: running.url.clone(), token: key("token")?, api_key: key("api_key")? };
+fn warn_of_plain_text(running: &Running) {
+    if !running.address.ip().is_loopback() && running.url.starts_with("http://") {
+        say(&format!(
+            "warning: clients elsewhere reach {} without TLS, so keys and tokens can be read on their way; put a proxy in front \
+             and set server.public_url to its https address",
+            running.url
+        ));
+    }
+}
+
+async fn greet_with_keys(running: &Running, demo: bool) -> Outcome {
+    let token = running.auth.issuer.issue_token("token", Grants::ALL, TOKEN_TTL_S).await?;
+    let api_key = running.auth.keys.create_for_session("api_key", Grants::ALL)?;
+    let ready = Ready { url: running.url.clone(), token: token.token, api_key };
     say(&format!("listening on http://{}, everything is gone at exit", running.address));
     if demo {
         say(&lines_to_paste(&ready));

@@ -6,10 +6,7 @@ use serde_json::value::RawValue;
 use super::attributes;
 use super::cells::{Cell, Cells, Decoded, Item, Rules, required};
 use super::message::quoted;
-use crate::model::{Id, Severity, SystemEvent};
-
-/// The server's own, for its own log events.
-const OWN_SERVICE: &str = "analytics";
+use crate::model::{Id, OWN_SERVICE, Severity, SystemEvent};
 
 impl Item for SystemEvent {
     const FIELDS: &'static [&'static str] = &["timestamp", "severity", "message", "service", "event_id", "attributes"];

@@ -2,6 +2,9 @@ use std::fmt;
 
 use super::{Id, Timestamp};
 
+/// The service of the server's own events; no client may send events for it.
+pub const OWN_SERVICE: &str = "analytics";
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Severity {
     Info,

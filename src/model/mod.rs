@@ -12,7 +12,8 @@ pub use access::{Caller, Grants, LOCAL_ISSUER, Principal, Role, Roles, Scope, Sc
 pub use day::{DateRange, Day, Interval};
 pub use id::{ID_BYTES_MAX, Id};
 pub use log::{
-    ArrivalPage, LogFilter, LogPage, Position, Severity, SeveritySet, Start, StoredEvent, SystemEvent, TimeOrder,
+    ArrivalPage, LogFilter, LogPage, OWN_SERVICE, Position, Severity, SeveritySet, Start, StoredEvent, SystemEvent,
+    TimeOrder,
 };
 pub use time::Timestamp;
 pub use usage::{

@@ -93,3 +93,14 @@ def two_kinds_of_provider_at_once(stage):
     for provider in providers:
         for form in ["ES256", "opaque"]:
             assert analytics.who_is(provider.client_token(form))["issuer"] == provider.issuer
+    # The one that is asked first being down keeps nobody from the other.
+    providers[0].stop()
+    for form in ["ES256", "opaque"]:
+        analytics.expect(200, providers[1].client_token(form))
+
+
+def an_issuer_of_opaque_tokens_alone(stage):
+    provider = AuthlibProvider(stage)
+    introspect = f"{provider.issuer}/introspect"
+    analytics = Analytics(stage, provider.introspecting(opaque=True, introspection_url=introspect))
+    analytics.expect(200, provider.client_token("opaque"))

@@ -96,9 +96,13 @@ class Process:
         self._reader.join(STOP_S)
         return code
 
+    def kill(self):
+        self._popen.kill()
+        self._popen.wait()
+
 
 def until_we_die(command):
-    """The same command, killed by the system should we be killed before we could stop it."""
+    """The same command, killed by the system when the thread that starts it ends: should we be killed, or too late."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
 
@@ -111,11 +115,26 @@ def environment():
 class Stage(contextlib.ExitStack):
     """Everything that a test starts, stopped when it ends; a directory for its files."""
 
+    _open = set()
+
+    def __init__(self):
+        super().__init__()
+        self.processes = []
+
     def __enter__(self):
         super().__enter__()
         self.directory = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="analytics-foreign-")))
-        self.processes = []
+        self._open.add(self)
+        self.callback(self._open.discard, self)
         return self
+
+    @classmethod
+    def end_all(cls):
+        """For when everything has to end at once: the tests that are on these stages do not get to it."""
+        for stage in list(cls._open):
+            for process in stage.processes:
+                process.kill()
+            shutil.rmtree(stage.directory, ignore_errors=True)
 
     def port(self):
         return self.enter_context(contextlib.closing(Port())).number

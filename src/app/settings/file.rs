@@ -5,14 +5,30 @@ use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::table::{Setting, TABLE};
+use super::trusted_issuers;
 use super::value::{Value, Written};
+
+/// What a file says, each part from its top to its bottom.
+#[derive(Debug)]
+pub struct Contents {
+    pub entries: Vec<Entry>,
+    pub trusted_issuers: Vec<IssuerTable>,
+}
 
 /// A setting that the file sets.
 #[derive(Debug)]
 pub struct Entry {
-    /// Into [`TABLE`].
+    /// Into [`TABLE`]; in a table of trusted issuers into [`trusted_issuers::FIELDS`].
     pub index: usize,
     pub value: Value,
+    /// From 1.
+    pub line: usize,
+}
+
+/// A table `[[trusted_issuers]]`.
+#[derive(Debug)]
+pub struct IssuerTable {
+    pub entries: Vec<Entry>,
     /// From 1.
     pub line: usize,
 }
@@ -25,28 +41,42 @@ pub struct FileError {
 }
 
 /// Errors with the first thing that is wrong: syntax, a setting that does not exist, a value that cannot stand there.
-pub fn read(text: &str) -> Result<Vec<Entry>, FileError> {
+pub fn read(text: &str) -> Result<Contents, FileError> {
     let line = |offset: usize| 1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|b| **b == b'\n').count();
     let root = DeTable::parse(text).map_err(|e| FileError {
         line: line(e.span().map_or(0, |span| span.start)),
         message: format!("this is not TOML: {}", e.message()),
     })?;
     let mut found = vec![];
+    let mut trusted_issuers = vec![];
     for (name, section) in root.get_ref() {
-        read_section(text, name, section, &mut found);
+        match name.get_ref().as_ref() {
+            trusted_issuers::SECTION => {
+                let tables = read_issuers(text, name, section, &mut found).into_iter();
+                trusted_issuers = tables.map(|offset| IssuerTable { entries: vec![], line: line(offset) }).collect();
+            }
+            _ => read_section(text, name, section, &mut found),
+        }
     }
     // The parser's tables are sorted by name; people read files from the top.
     found.sort_by_key(|found| found.offset);
-    let entry = |found: Found| match found.read {
-        Ok((index, value)) => Ok(Entry { index, value, line: line(found.offset) }),
-        Err(message) => Err(FileError { line: line(found.offset), message }),
-    };
-    found.into_iter().map(entry).collect()
+    let mut entries = vec![];
+    for Found { offset, issuer, read } in found {
+        let (index, value) = read.map_err(|message| FileError { line: line(offset), message })?;
+        let entry = Entry { index, value, line: line(offset) };
+        match issuer {
+            None => entries.push(entry),
+            Some(table) => trusted_issuers[table].entries.push(entry),
+        }
+    }
+    Ok(Contents { entries, trusted_issuers })
 }
 
 /// What stands at an offset in the text: a setting by its index, or what is wrong.
 struct Found {
     offset: usize,
+    /// Which of the tables `[[trusted_issuers]]` it stands in, from 0.
+    issuer: Option<usize>,
     read: Result<(usize, Value), String>,
 }
 
@@ -59,16 +89,39 @@ fn read_section(text: &str, name: &Name, section: &Spanned<DeValue>, found: &mut
     match section.get_ref().as_table() {
         Some(keys) if is_known => {
             for (key, value) in keys {
-                let read = read_key(text, section_name, key.get_ref(), value);
-                found.push(Found { offset: key.span().start, read });
+                let read = read_key(text, TABLE, section_name, key.get_ref(), value);
+                found.push(Found { offset: key.span().start, issuer: None, read });
             }
         }
         None if is_known => {
             let message = format!("{section_name} must be a section: write [{section_name}], its settings below it");
-            found.push(Found { offset, read: Err(message) });
+            found.push(Found { offset, issuer: None, read: Err(message) });
         }
-        _ => found.push(Found { offset, read: Err(unknown_section(section_name)) }),
+        _ => found.push(Found { offset, issuer: None, read: Err(unknown_section(section_name)) }),
     }
+}
+
+/// Gives the offset of each table.
+fn read_issuers(text: &str, name: &Name, section: &Spanned<DeValue>, found: &mut Vec<Found>) -> Vec<usize> {
+    let tables = section.get_ref().as_array();
+    let mut is_good = tables.is_some();
+    let mut offsets = vec![];
+    for (index, table) in tables.into_iter().flatten().enumerate() {
+        offsets.push(table.span().start);
+        let Some(keys) = table.get_ref().as_table() else {
+            is_good = false;
+            continue;
+        };
+        for (key, value) in keys {
+            let read = read_key(text, trusted_issuers::FIELDS, trusted_issuers::SECTION, key.get_ref(), value);
+            found.push(Found { offset: key.span().start, issuer: Some(index), read });
+        }
+    }
+    if !is_good {
+        let message = "each trusted issuer is a table of its own: write [[trusted_issuers]], its settings below it";
+        found.push(Found { offset: name.span().start, issuer: None, read: Err(message.into()) });
+    }
+    offsets
 }
 
 fn unknown_section(name: &str) -> String {
@@ -76,19 +129,29 @@ fn unknown_section(name: &str) -> String {
     match TABLE.iter().find(|setting| setting.key == name) {
         Some(setting) => format!("{name:?} stands outside its section; did you mean {}?", setting.name()),
         None => {
-            let sections = TABLE.iter().map(|setting| setting.section.to_owned());
-            format!("there is no section {name:?}; did you mean [{}]?", nearest(name, sections))
+            let sections = TABLE.iter().map(|setting| setting.section).chain([trusted_issuers::SECTION]);
+            let meant = match nearest(name, sections.map(String::from)) {
+                meant if meant == trusted_issuers::SECTION => format!("[[{meant}]]"),
+                meant => format!("[{meant}]"),
+            };
+            format!("there is no section {name:?}; did you mean {meant}?")
         }
     }
 }
 
-fn read_key(text: &str, section: &str, key: &str, value: &Spanned<DeValue>) -> Result<(usize, Value), String> {
+fn read_key(
+    text: &str,
+    settings: &[Setting],
+    section: &str,
+    key: &str,
+    value: &Spanned<DeValue>,
+) -> Result<(usize, Value), String> {
     let name = format!("{section}.{key}");
-    let index = TABLE.iter().position(|setting| setting.section == section && setting.key == key);
+    let index = settings.iter().position(|setting| setting.section == section && setting.key == key);
     let index = index.ok_or_else(|| {
-        format!("there is no setting {name}; did you mean {}?", nearest(&name, TABLE.iter().map(Setting::name)))
+        format!("there is no setting {name}; did you mean {}?", nearest(&name, settings.iter().map(Setting::name)))
     })?;
-    let value = TABLE[index].read(&written(text, value))?;
+    let value = settings[index].read(&written(text, value))?;
     Ok((index, value))
 }
 

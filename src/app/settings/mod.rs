@@ -6,6 +6,7 @@
 mod file;
 mod nearest;
 mod table;
+mod trusted_issuers;
 mod value;
 mod values;
 
@@ -51,6 +52,8 @@ pub struct Settings {
     /// `audit.events`
     pub audit_events: bool,
     in_effect: Vec<InEffect>,
+    /// For each trusted issuer.
+    trusted_in_effect: Vec<Vec<InEffect>>,
 }
 
 /// Where a value came from.
@@ -82,38 +85,80 @@ impl Settings {
         }
         values.take_environment(environment)?;
         values.take_flags(sources.flags)?;
+        let trusted = values.trusted_issuers()?;
         Ok(Settings {
             listen: values.listen(),
             http: values.http(),
             store: values.store(),
             issuer: values.issuer(),
-            trusted_issuers: vec![],
+            trusted_issuers: trusted.iter().map(|trusted| trusted.settings.clone()).collect(),
             limits: values.limits(),
             audit_events: values.flag("audit.events"),
             in_effect: values.into_in_effect(),
+            trusted_in_effect: trusted.into_iter().map(|trusted| trusted.in_effect).collect(),
         })
     }
 
-    /// Every setting by name, its value as TOML text, and where it came from; in the order of the file.
+    /// For a database that is thrown away: its audit trail is off unless it was asked for.
+    pub fn without_audit_unless_set(&mut self) {
+        self.audit_events &= is_set(&self.in_effect, "audit.events");
+    }
+
+    /// For test suites: no limit on requests, tokens and failures but those that were set.
+    pub fn without_limits_unless_set(&mut self) {
+        let (limits, none) = (&mut self.limits, limits::Settings::none());
+        for (name, limit, none) in [
+            ("limits.requests_per_minute", &mut limits.requests_per_minute, none.requests_per_minute),
+            (
+                "limits.ingest_requests_per_minute",
+                &mut limits.ingest_requests_per_minute,
+                none.ingest_requests_per_minute,
+            ),
+            ("limits.tokens_per_minute", &mut limits.tokens_per_minute, none.tokens_per_minute),
+            ("limits.tokens_per_hour", &mut limits.tokens_per_hour, none.tokens_per_hour),
+            ("limits.failures_per_minute", &mut limits.failures_per_minute, none.failures_per_minute),
+        ] {
+            if !is_set(&self.in_effect, name) {
+                *limit = none;
+            }
+        }
+    }
+
+    /// Every setting by name, its value as TOML text, and where it came from; in the order of the file. Those of trusted
+    /// issuers are named as `trusted_issuers[0].issuer`; a secret is blotted out.
     pub fn effective(&self) -> Vec<(String, String, Origin)> {
-        let shown = |entry: &InEffect| (entry.setting.name(), entry.value.to_toml(), entry.origin.clone());
-        self.in_effect.iter().map(shown).collect()
+        let shown = |name: String, entry: &InEffect| (name, entry.value.to_toml(), entry.origin.clone());
+        let mut all: Vec<_> = self.in_effect.iter().map(|entry| shown(entry.setting.name(), entry)).collect();
+        for (index, issuer) in self.trusted_in_effect.iter().enumerate() {
+            let name = |entry: &InEffect| format!("{}[{index}].{}", trusted_issuers::SECTION, entry.setting.key);
+            all.extend(issuer.iter().map(|entry| shown(name(entry), entry)));
+        }
+        all
     }
 
     /// What is in effect as a settings file; a comment behind each value tells where it came from.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         let mut section = "";
-        for InEffect { setting, value, origin } in &self.in_effect {
-            if setting.section != section {
-                section = setting.section;
+        for entry in &self.in_effect {
+            if entry.setting.section != section {
+                section = entry.setting.section;
                 let gap = if text.is_empty() { "" } else { "\n" };
                 text += &format!("{gap}[{section}]\n");
             }
-            text += &format!("{} = {} # {origin}\n", setting.key, value.to_toml());
+            text += &entry.to_line();
+        }
+        for issuer in &self.trusted_in_effect {
+            text += &format!("\n[[{}]]\n", trusted_issuers::SECTION);
+            text.extend(issuer.iter().map(InEffect::to_line));
         }
         text
     }
+}
+
+/// Whether anybody said so, be it what the default says too.
+fn is_set(in_effect: &[InEffect], name: &str) -> bool {
+    in_effect.iter().any(|entry| entry.setting.name() == name && entry.origin != Origin::Default)
 }
 
 impl fmt::Display for Origin {

@@ -1,6 +1,6 @@
 //! Every setting as data.
 
-use super::value::{Value, Written};
+use super::value::{SECRET_CHARS_MAX, TEXT_CHARS_MAX, Value, Written};
 
 /// One setting: where it stands in the file, and what may stand there.
 #[derive(Debug)]
@@ -17,12 +17,28 @@ pub enum Kind {
     Address,
     /// Absolute, without a slash at its end; may be empty.
     Url,
-    /// Without control characters; may be empty.
-    Text {
-        chars_max: u64,
+    /// Absolute; https, or http to this very machine: what comes from there is believed.
+    SafeUrl {
+        may_query: bool,
     },
+    /// In characters; without control characters.
+    Text {
+        min: u64,
+        max: u64,
+    },
+    /// A text, or a list of so many at least.
+    Texts {
+        min: usize,
+    },
+    /// Text that no message and no listing shows.
+    Secret,
+    Word(&'static [&'static str]),
+    /// A list of such words.
+    Words(&'static [&'static str]),
     /// A list of origins (RFC 6454: scheme, host, port).
     Origins,
+    /// A list of IP addresses and networks (RFC 4632: address, slash, bits).
+    Networks,
     Path,
     Count {
         min: u64,
@@ -48,8 +64,9 @@ const GIB: u64 = 1 << 30;
 pub const TABLE: &[Setting] = &[
     setting("server", "listen", Kind::Address),
     setting("server", "public_url", Kind::Url),
-    setting("server", "contact", Kind::Text { chars_max: 200 }),
+    setting("server", "contact", Kind::Text { min: 0, max: 200 }),
     setting("server", "cors_origins", Kind::Origins),
+    setting("server", "trusted_proxies", Kind::Networks),
     setting("server", "connections_max", Kind::Count { min: 1, max: 1_000_000 }),
     setting("server", "connections_per_peer_max", Kind::Count { min: 1, max: 1_000_000 }),
     setting("server", "header_timeout_s", Kind::Seconds { min: 1, max: 3600 }),
@@ -75,15 +92,15 @@ pub const TABLE: &[Setting] = &[
     setting("limits", "tokens_per_hour", Kind::Count { min: 0, max: 1_000_000 }),
     setting("limits", "failures_per_minute", Kind::Count { min: 1, max: 1_000_000 }),
     setting("issuer", "url", Kind::Url),
-    setting("issuer", "audience", Kind::Text { chars_max: 256 }),
-    setting("issuer", "algorithm", Kind::Text { chars_max: 10 }),
+    setting("issuer", "audience", Kind::Text { min: 0, max: 256 }),
+    setting("issuer", "algorithm", Kind::Word(&["EdDSA", "ES256"])),
     setting("issuer", "token_ttl_s", Kind::Seconds { min: 10, max: 86_400 }),
     setting("issuer", "login_ttl_s", Kind::Seconds { min: 60, max: 31_536_000 }),
     setting("audit", "events", Kind::Flag),
     setting("metrics", "public", Kind::Flag),
 ];
 
-const fn setting(section: &'static str, key: &'static str, kind: Kind) -> Setting {
+pub const fn setting(section: &'static str, key: &'static str, kind: Kind) -> Setting {
     Setting { section, key, kind }
 }
 
@@ -100,8 +117,10 @@ impl Setting {
 
     /// Errors with what may stand there.
     pub fn read(&self, written: &Written) -> Result<Value, String> {
-        let value = Value::read(self.kind, written);
-        value.ok_or_else(|| format!("{} must be {}, not {}", self.name(), self.kind.rule(), written.shown()))
+        Value::read(self.kind, written).ok_or_else(|| match self.kind {
+            Kind::Secret => format!("{} must be {}", self.name(), self.kind.rule()),
+            _ => format!("{} must be {}, not {}", self.name(), self.kind.rule(), written.shown()),
+        })
     }
 }
 
@@ -112,8 +131,17 @@ impl Kind {
             Kind::Url => {
                 r#"an address such as "https://analytics.example.com", without a slash at its end, or """#.into()
             }
-            Kind::Text { chars_max } => format!("text of at most {chars_max} characters, without control characters"),
+            Kind::SafeUrl { .. } => {
+                r#"an address such as "https://id.example.com" (http for a loopback address only)"#.into()
+            }
+            Kind::Text { min: 0, max } => format!("text of at most {max} characters, without control characters"),
+            Kind::Text { min, max } => format!("text of {min} to {max} characters, without control characters"),
+            Kind::Texts { .. } => format!("text of 1 to {TEXT_CHARS_MAX} characters, or a list of such texts"),
+            Kind::Secret => format!("text of 1 to {SECRET_CHARS_MAX} characters, without control characters"),
+            Kind::Word(known) => listed(known, " or "),
+            Kind::Words(known) => format!("a list of {}", listed(known, ", ")),
             Kind::Origins => r#"a list of origins such as ["https://dashboard.example.com"]"#.into(),
+            Kind::Networks => r#"a list of addresses and networks such as ["127.0.0.1", "10.0.0.0/8"]"#.into(),
             Kind::Path => r#"the path of a file such as "analytics.db""#.into(),
             Kind::Count { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Seconds { min, max } => format!("a whole number of seconds from {min} to {max}"),
@@ -123,6 +151,11 @@ impl Kind {
             Kind::Flag => "true or false".into(),
         }
     }
+}
+
+fn listed(words: &[&str], between: &str) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    words.join(between)
 }
 
 /// In the largest unit that takes no fraction.

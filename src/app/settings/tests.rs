@@ -1,5 +1,7 @@
 use std::path::Path;
 
+mod trusted_issuers;
+
 use super::table::{Kind, TABLE, parse_size, size_text};
 use super::{Origin, Settings, Sources, file};
 
@@ -42,7 +44,8 @@ fn every_setting_has_a_default_in_the_file_and_the_file_has_no_other() {
     in_table.sort();
     assert_eq!(in_file, in_table);
     let read = file::read(text).unwrap();
-    let order: Vec<usize> = read.iter().map(|entry| entry.index).collect();
+    assert!(read.trusted_issuers.is_empty(), "nobody is trusted by default");
+    let order: Vec<usize> = read.entries.iter().map(|entry| entry.index).collect();
     assert_eq!(order, (0..TABLE.len()).collect::<Vec<_>>(), "the table has the order of the file");
 }
 
@@ -65,7 +68,11 @@ fn another_value(kind: Kind) -> String {
     match kind {
         Kind::Address => "[::1]:0".into(),
         Kind::Url => "https://example.com/analytics".into(),
-        Kind::Text { .. } => "ops".into(),
+        Kind::Text { .. } | Kind::Texts { .. } | Kind::Secret => "ops".into(),
+        Kind::SafeUrl { .. } => "https://id.example.com".into(),
+        Kind::Word(known) => known.last().unwrap().to_string(),
+        Kind::Words(known) => known.join(","),
+        Kind::Networks => "10.0.0.0/8".into(),
         Kind::Origins => "http://a.example,https://b.example:8443".into(),
         Kind::Path => "/var/lib/analytics/a.db".into(),
         Kind::Count { max, .. } | Kind::Seconds { max, .. } | Kind::Size { max, .. } => max.to_string(),
@@ -75,11 +82,17 @@ fn another_value(kind: Kind) -> String {
 
 #[test]
 fn every_setting_reaches_those_who_use_it() {
-    let in_use = |settings: &Settings| format!("{:?} {:?} {:?}", settings.listen, settings.http, settings.store);
+    let in_use = |Settings { listen, http, store, issuer, limits, audit_events, .. }: &Settings| {
+        format!("{listen:?} {http:?} {store:?} {issuer:?} {limits:?} {audit_events:?}")
+    };
     let default = in_use(&from_file(b"").unwrap());
     for setting in TABLE {
         let variable = setting.variable();
-        let settings = load(None, &[(&variable, &another_value(setting.kind))], &[]).unwrap();
+        let another = match setting.name().as_str() {
+            "audit.events" => "false".to_string(),
+            _ => another_value(setting.kind),
+        };
+        let settings = load(None, &[(&variable, &another)], &[]).unwrap();
         assert_ne!(in_use(&settings), default, "{}", setting.name());
         assert_eq!(origin_of(&settings, &setting.name()).1, variable);
     }
@@ -175,7 +188,7 @@ fn a_mistake_elsewhere_is_told_with_its_variable_or_flag() {
 
 #[test]
 fn values_that_cannot_stand_there_are_refused_and_those_that_can_are_taken() {
-    let cases: [(&'static str, &[&str], &[&str]); 6] = [
+    let cases: [(&'static str, &[&str], &[&str]); 8] = [
         (
             "server.listen",
             &["localhost:80", "0.0.0.0:0", "[::]:8080"],
@@ -192,6 +205,12 @@ fn values_that_cannot_stand_there_are_refused_and_those_that_can_are_taken() {
             &["", "https://A.example", "http://a.example:80, https://b.example"],
             &["*", "https://a.example/", "a.example", "null"],
         ),
+        (
+            "server.trusted_proxies",
+            &["", "127.0.0.1", "10.0.0.0/8, fd00::/8, ::1"],
+            &["10.0.0.0/33", "proxy.example", "10.0.0", "10.0.0.1:80"],
+        ),
+        ("issuer.algorithm", &["EdDSA", "ES256"], &["", "RS256", "es256", "HS256"]),
         ("database.path", &["a b.db", "/var/a.db"], &["", "a\0b"]),
         (
             "limits.body_bytes_max",
@@ -222,6 +241,23 @@ fn what_is_in_effect_is_itself_a_settings_file() {
     let again = from_file(shown.as_bytes()).unwrap();
     let values = |settings: Settings| settings.effective().into_iter().map(|(_, value, _)| value).collect::<Vec<_>>();
     assert_eq!(values(again), values(load(None, &[], &flags).unwrap()));
+}
+
+#[test]
+fn a_database_that_is_thrown_away_has_no_limits_and_no_audit_trail_but_those_asked_for() {
+    let mut settings =
+        load(Some(b"limits.tokens_per_hour = 7"), &[("ANALYTICS_LIMITS_REQUESTS_PER_MINUTE", "100")], &[]);
+    let settings = settings.as_mut().unwrap();
+    settings.without_limits_unless_set();
+    settings.without_audit_unless_set();
+    let limits = &settings.limits;
+    assert_eq!((limits.requests_per_minute, limits.tokens_per_hour), (100, 7), "set, though it is the default");
+    assert_eq!((limits.ingest_requests_per_minute, limits.tokens_per_minute), (0, 0));
+    assert_eq!((limits.failures_per_minute, limits.exports_per_day), (u32::MAX, 10));
+    assert!(!settings.audit_events);
+    let mut asked_for = load(None, &[], &[("audit.events", "true")]).unwrap();
+    asked_for.without_audit_unless_set();
+    assert!(asked_for.audit_events);
 }
 
 #[test]

@@ -3,9 +3,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
+use super::file::FileError;
 use super::nearest::nearest;
 use super::table::{Setting, TABLE};
-use super::value::{Value, Written, socket_address};
+use super::trusted_issuers::{self, Trusted};
+use super::value::{Value, Written, network, socket_address};
 use super::{CONFIG_VARIABLE, Origin, file};
 use crate::auth::{IssuerSettings, SigningAlgorithm};
 use crate::error::{Error, Result};
@@ -14,9 +18,15 @@ use crate::store::Durability;
 use crate::{http, limits, store};
 
 const DEFAULTS: &str = include_str!("../../../analytics.toml");
+/// What a variable for a trusted issuer would be called.
+const FILE_ONLY: &str = "ANALYTICS_TRUSTED_ISSUERS";
 
-/// The values in effect so far, one for each row of [`TABLE`].
-pub struct Values(Vec<InEffect>);
+/// The values in effect so far.
+pub struct Values {
+    /// One for each row of [`TABLE`].
+    of_table: Vec<InEffect>,
+    trusted_issuers: Vec<Trusted>,
+}
 
 #[derive(Clone, Debug)]
 pub struct InEffect {
@@ -25,15 +35,23 @@ pub struct InEffect {
     pub origin: Origin,
 }
 
+impl InEffect {
+    /// As a line of a settings file.
+    pub fn to_line(&self) -> String {
+        format!("{} = {} # {}\n", self.setting.key, self.value.to_toml(), self.origin)
+    }
+}
+
 impl Values {
     pub fn defaults() -> Values {
-        let entries = file::read(DEFAULTS).unwrap_or_else(|e| panic!("line {} of the defaults: {}", e.line, e.message));
+        let read = file::read(DEFAULTS);
+        let entries = read.unwrap_or_else(|e| panic!("line {} of the defaults: {}", e.line, e.message)).entries;
         let default_of = |(index, setting): (usize, &'static Setting)| {
             let entry = entries.iter().find(|entry| entry.index == index);
             let value = entry.expect("every setting has a default").value.clone();
             InEffect { setting, value, origin: Origin::Default }
         };
-        Values(TABLE.iter().enumerate().map(default_of).collect())
+        Values { of_table: TABLE.iter().enumerate().map(default_of).collect(), trusted_issuers: vec![] }
     }
 
     pub fn take_file(&mut self, path: &Path) -> Result<()> {
@@ -44,18 +62,24 @@ impl Values {
             let line = 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
             Error::invalid(format!("{shown}:{line}: the settings file must be UTF-8"))
         })?;
-        let entries = file::read(&text).map_err(|e| Error::invalid(format!("{shown}:{}: {}", e.line, e.message)))?;
-        for entry in entries {
-            self.0[entry.index].value = entry.value;
-            self.0[entry.index].origin = Origin::File { path: path.to_owned(), line: entry.line };
+        let at_its_line = |e: FileError| Error::invalid(format!("{shown}:{}: {}", e.line, e.message));
+        let contents = file::read(&text).map_err(at_its_line)?;
+        for entry in contents.entries {
+            self.of_table[entry.index].value = entry.value;
+            self.of_table[entry.index].origin = Origin::File { path: path.to_owned(), line: entry.line };
         }
+        self.trusted_issuers = trusted_issuers::read(contents.trusted_issuers, path).map_err(at_its_line)?;
         Ok(())
     }
 
     /// `environment`: the variables that are meant for us.
     pub fn take_environment(&mut self, environment: BTreeMap<String, String>) -> Result<()> {
         for (name, text) in environment {
-            let entry = self.0.iter_mut().find(|entry| entry.setting.variable() == name).ok_or_else(|| {
+            if name.starts_with(FILE_ONLY) {
+                let advice = "write [[trusted_issuers]] there, and name it by ANALYTICS_CONFIG";
+                return Err(Error::invalid(format!("{name}: trusted issuers stand in a settings file only; {advice}")));
+            }
+            let entry = self.of_table.iter_mut().find(|entry| entry.setting.variable() == name).ok_or_else(|| {
                 let known = TABLE.iter().map(Setting::variable).chain([CONFIG_VARIABLE.to_owned()]);
                 Error::invalid(format!("{name}: there is no such setting; did you mean {}?", nearest(&name, known)))
             })?;
@@ -68,7 +92,7 @@ impl Values {
 
     pub fn take_flags(&mut self, flags: Vec<(&'static str, String)>) -> Result<()> {
         for (name, text) in flags {
-            let entry = self.0.iter_mut().find(|entry| entry.setting.name() == name);
+            let entry = self.of_table.iter_mut().find(|entry| entry.setting.name() == name);
             let entry = entry.expect("flags name settings that exist");
             let read = entry.setting.read(&Written::from_text(entry.setting.kind, &text));
             entry.value = read.map_err(|message| Error::invalid(format!("command line: {message}")))?;
@@ -86,7 +110,7 @@ impl Values {
             public_url: self.text("server.public_url"),
             contact: self.text("server.contact"),
             cors_origins: self.strings("server.cors_origins"),
-            trusted_proxies: vec![],
+            trusted_proxies: self.networks("server.trusted_proxies"),
             connections_max: self.number("server.connections_max"),
             connections_per_peer_max: self.number("server.connections_per_peer_max"),
             header_timeout: self.duration("server.header_timeout_s"),
@@ -142,17 +166,16 @@ impl Values {
     }
 
     fn text(&self, name: &str) -> String {
-        match self.value(name) {
-            Value::Text(text) => text.clone(),
-            other => unreachable!("{name} is no {other:?} by its kind"),
-        }
+        self.value(name).clone().into_text()
     }
 
     fn strings(&self, name: &str) -> Vec<String> {
-        match self.value(name) {
-            Value::List(texts) => texts.clone(),
-            other => unreachable!("{name} is no {other:?} by its kind"),
-        }
+        self.value(name).clone().into_texts()
+    }
+
+    fn networks(&self, name: &str) -> Vec<IpNet> {
+        let networks = self.strings(name);
+        networks.iter().map(|text| network(text).expect("the table checks networks")).collect()
     }
 
     pub fn flag(&self, name: &str) -> bool {
@@ -175,11 +198,25 @@ impl Values {
     }
 
     fn value(&self, name: &str) -> &Value {
-        let entry = self.0.iter().find(|entry| entry.setting.name() == name);
+        let entry = self.of_table.iter().find(|entry| entry.setting.name() == name);
         &entry.expect("the table describes every setting in use").value
     }
 
+    /// Errors with `Invalid` if one of them is the embedded issuer: its tokens would be sent to the wrong door.
+    pub fn trusted_issuers(&self) -> Result<Vec<Trusted>> {
+        let listen = format!("http://{}", self.listen());
+        let named = [self.text("issuer.url"), self.text("server.public_url"), listen];
+        let ours = named.into_iter().find(|url| !url.is_empty()).unwrap_or_default();
+        match self.trusted_issuers.iter().find(|trusted| trusted.settings.issuer == ours) {
+            None => Ok(self.trusted_issuers.clone()),
+            Some(trusted) => Err(Error::invalid(format!(
+                "{}: {ours} is the issuer of this server itself (issuer.url, or server.public_url), which is trusted anyway",
+                trusted.place
+            ))),
+        }
+    }
+
     pub fn into_in_effect(self) -> Vec<InEffect> {
-        self.0
+        self.of_table
     }
 }

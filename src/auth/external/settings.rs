@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jsonwebtoken::Algorithm;
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
 
+use crate::auth::jwt::Expected;
 use crate::model::Grants;
 
 /// An issuer that is trusted: a table `[[trusted_issuers]]` of the settings.
@@ -54,6 +55,36 @@ pub struct RoleRule {
     pub claim: Vec<String>,
     /// `report_admin`: the exact words in that claim which stand for it.
     pub words: Vec<String>,
+}
+
+impl IssuerSettings {
+    /// What its signed tokens must be. Errors with what makes no sense, for the operator.
+    pub fn expected(&self) -> Result<Expected, String> {
+        if self.issuer.is_empty() {
+            return Err("it has no name".into());
+        }
+        if self.keys.is_none() && self.introspection.is_none() {
+            return Err("it has neither keys nor introspection".into());
+        }
+        if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
+            return Err("it needs an audience, or any token of it would do, whomever it is meant for".into());
+        }
+        if self.algorithms.iter().any(|algorithm| algorithm.family() == AlgorithmFamily::Hmac) {
+            return Err("HS256, HS384 and HS512 are not taken: whoever can verify them can forge them".into());
+        }
+        Ok(Expected {
+            issuer: self.issuer.clone(),
+            audiences: self.audiences.clone(),
+            algorithms: self.algorithms.clone(),
+            types: self.types.iter().map(|name| plain_type(name)).collect(),
+        })
+    }
+}
+
+/// As `typ` is compared: "application/" may be left out, case does not count (RFC 7515, 4.1.9).
+fn plain_type(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    name.strip_prefix("application/").unwrap_or(&name).to_string()
 }
 
 /// Without the secret.

@@ -16,7 +16,8 @@ pub fn check(claims: &Claims, expected: &Expected, now_s: i64) -> Result<(), Ref
     }
     check_audience(claims.get("aud"), &expected.audiences)?;
     check_subject(claims.get("sub"))?;
-    check_times(claims, now_s)
+    check_end(claims, now_s)?;
+    check_begin(claims, now_s)
 }
 
 /// Texts are compared to the letter: an audience is a name, not an address.
@@ -38,11 +39,17 @@ pub fn check_subject(sub: Option<&Value>) -> Result<(), Refusal> {
     }
 }
 
-pub fn check_times(claims: &Claims, now_s: i64) -> Result<(), Refusal> {
+/// `exp`: every token must have an end.
+pub fn check_end(claims: &Claims, now_s: i64) -> Result<(), Refusal> {
     let exp = time(claims, "exp")?.ok_or(Refusal::Bad("it has no end (\"exp\")"))?;
     if exp.saturating_add(LEEWAY_S) <= now_s {
         return Err(Refusal::Bad("it has expired; get a new one"));
     }
+    Ok(())
+}
+
+/// `nbf` and `iat`, which a token need not have.
+pub fn check_begin(claims: &Claims, now_s: i64) -> Result<(), Refusal> {
     let latest = now_s.saturating_add(LEEWAY_S);
     if time(claims, "nbf")?.is_some_and(|nbf| nbf > latest) {
         return Err(Refusal::Bad("it is not valid yet (\"nbf\")"));

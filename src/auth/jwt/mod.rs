@@ -9,10 +9,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
-pub use self::key_set::KeySet;
+pub use self::key_set::{BYTES_MAX as KEY_SET_BYTES_MAX, KeySet};
 use header::Header;
 
-mod claims;
+pub mod claims;
 mod header;
 mod key;
 mod key_set;

@@ -6,7 +6,7 @@ use hyper::header::LOCATION;
 use serde::{Deserialize, Serialize};
 
 use super::{done, note, read_grants, read_id, role_words, scope_words, time};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::respond::Reply;
 use crate::http::service::Service;
 use crate::http::strict_json;
@@ -57,6 +57,12 @@ pub async fn issue(service: &Service, json: &Bytes) -> Result<Reply> {
     let asked: NewTokenBody = strict_json::read(json)?;
     let subject = read_id("subject", asked.subject)?;
     let grants = read_grants(&asked.scopes, &asked.roles)?;
+    // No server runs, and the settings let it listen on any port: who could say whose token it is?
+    if service.auth.issuer.url().is_empty() {
+        let message = "a token names its issuer, and server.listen leaves the port open; set issuer.url or server.public_url, \
+            or start the server first";
+        return Err(Error::invalid(message));
+    }
     let made = service.auth.issuer.issue_token(subject.as_str(), grants, asked.ttl_s).await?;
     note(service, "token", "issued", &made.id, subject.as_str());
     let location = format!("/admin/tokens/{}", made.id);
