@@ -3,6 +3,7 @@
 mod account;
 mod admin;
 mod arguments;
+mod backup;
 mod check;
 mod client;
 mod config;
@@ -15,6 +16,7 @@ mod output;
 mod password;
 mod pasted;
 mod report;
+mod restore;
 mod serve;
 mod token;
 mod user;
@@ -50,6 +52,8 @@ fn run(arguments: Arguments) -> Outcome {
         Some(Command::Issuer { command }) => issuer::run(global, command),
         Some(Command::Limit { command }) => limit::run(global, command),
         Some(Command::User { command }) => user::run(global, command),
+        Some(Command::Backup(arguments)) => backup::run(global, &arguments),
+        Some(Command::Restore(arguments)) => restore::run(global, &arguments),
         Some(Command::Check(arguments)) => check::run(global, &arguments),
         Some(Command::Config(arguments)) => config::run(global, &arguments),
         Some(Command::Openapi) => print(http::OPENAPI),

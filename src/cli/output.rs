@@ -57,3 +57,8 @@ pub fn print_json(value: &impl serde::Serialize) -> Outcome {
     let text = serde_json::to_string(value).map_err(|e| Error::internal(format!("cannot write JSON: {e}")))?;
     print(&(text + "\n"))
 }
+
+/// A size in megabytes of a million bytes, to be read by a person.
+pub fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}

@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use super::path::{self, ROUTES};
 use super::respond::Reply;
 use super::service::Service;
+use crate::auth::{Auth, Fetches};
 use crate::store::{COMMIT_BUCKETS_S, StatsReading};
 
 /// The statuses that this server gives; the last place counts any other.
@@ -47,11 +48,19 @@ struct RouteCounters {
     micros: AtomicU64,
 }
 
+/// What credentials have cost since the start.
+#[derive(Clone, Copy, Default)]
+struct AuthReading {
+    /// Runs of argon2, on secrets that we made and on passwords.
+    argon2_runs: (u64, u64),
+    fetches: Fetches,
+}
+
 /// Counts as one for as long as it lives.
 pub struct Open<'m>(&'m AtomicU64);
 
 pub fn get(service: &Service) -> Reply {
-    let text = service.metrics.render(&service.store.stats());
+    let text = service.metrics.render(&service.store.stats(), &AuthReading::of(&service.auth));
     Reply::new(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into())
 }
 
@@ -71,7 +80,7 @@ impl Metrics {
     /// `route`: its index, or None if the request found none.
     pub fn answered(&self, route: Option<usize>, status: StatusCode, took: Duration) {
         let counters = &self.routes[route.unwrap_or(ROUTES)];
-        let status = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(STATUSES.len());
+        let status = status_place(status);
         let took_s = took.as_secs_f64();
         let bucket = BUCKETS_S.iter().position(|bound| took_s <= *bound).unwrap_or(BUCKETS_S.len());
         counters.by_status[status].fetch_add(1, Relaxed);
@@ -98,7 +107,7 @@ impl Metrics {
         Open::new(&self.connections)
     }
 
-    fn render(&self, store: &StatsReading) -> String {
+    fn render(&self, store: &StatsReading, auth: &AuthReading) -> String {
         let mut page = Page::default();
         self.render_requests(&mut page);
         self.render_durations(&mut page);
@@ -107,6 +116,8 @@ impl Metrics {
         page.family("analytics_http_connections", "gauge", "Open connections, local ones too.");
         page.sample("", &[], self.connections.load(Relaxed));
         self.render_intake(&mut page);
+        self.render_refusals(&mut page);
+        render_auth(&mut page, auth);
         render_store(&mut page, store);
         page.family("analytics_build_info", "gauge", "1, labelled with the version that runs.");
         page.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -153,6 +164,45 @@ impl Metrics {
                 page.sample("", &[("kind", kind), ("outcome", outcome)], count.load(Relaxed));
             }
         }
+    }
+
+    fn render_refusals(&self, page: &mut Page) {
+        page.family("analytics_auth_failures_total", "counter", "Credentials that did not hold.");
+        page.sample("", &[], self.auth_failures.load(Relaxed));
+        page.family(
+            "analytics_auth_refusals_total",
+            "counter",
+            "Good credentials that did not reach far enough (403).",
+        );
+        page.sample("", &[], self.answered_so_far(StatusCode::FORBIDDEN));
+        page.family("analytics_rate_limited_total", "counter", "Requests beyond a limit (429).");
+        page.sample("", &[], self.answered_so_far(StatusCode::TOO_MANY_REQUESTS));
+    }
+
+    /// Over all routes.
+    fn answered_so_far(&self, status: StatusCode) -> u64 {
+        let place = status_place(status);
+        self.routes.iter().map(|counters| counters.by_status[place].load(Relaxed)).sum()
+    }
+}
+
+fn status_place(status: StatusCode) -> usize {
+    STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(STATUSES.len())
+}
+
+fn render_auth(page: &mut Page, auth: &AuthReading) {
+    page.family("analytics_argon2_runs_total", "counter", "Runs of argon2, each some 20 ms of one core.");
+    let (secrets, passwords) = auth.argon2_runs;
+    page.sample("", &[("for", "secrets")], secrets);
+    page.sample("", &[("for", "passwords")], passwords);
+    page.family("analytics_issuer_fetches_total", "counter", "Requests to trusted issuers.");
+    page.sample("", &[("kind", "keys")], auth.fetches.keys);
+    page.sample("", &[("kind", "introspection")], auth.fetches.introspections);
+}
+
+impl AuthReading {
+    fn of(auth: &Auth) -> AuthReading {
+        AuthReading { argon2_runs: auth.issuer.argon2_runs(), fetches: auth.trusted.fetches() }
     }
 }
 
@@ -275,10 +325,15 @@ mod tests {
         metrics.answered(Some(0), StatusCode::BAD_REQUEST, Duration::ZERO);
         metrics.answered(None, StatusCode::NOT_FOUND, Duration::ZERO);
         metrics.answered(None, StatusCode::IM_A_TEAPOT, Duration::ZERO);
+        metrics.answered(Some(1), StatusCode::FORBIDDEN, Duration::ZERO);
+        metrics.answered(Some(2), StatusCode::FORBIDDEN, Duration::ZERO);
+        metrics.answered(Some(1), StatusCode::TOO_MANY_REQUESTS, Duration::ZERO);
+        metrics.auth_failed();
         metrics.took_in(Intake::Log, 5, 2);
+        let auth = AuthReading { argon2_runs: (4, 7), fetches: Fetches { keys: 2, introspections: 9 } };
         let _open = metrics.connection();
         drop(metrics.request());
-        let samples = parse(&metrics.render(&StatsReading { commits: 3, ..StatsReading::default() }));
+        let samples = parse(&metrics.render(&StatsReading { commits: 3, ..StatsReading::default() }, &auth));
         let route = "method=\"GET\",route=\"/reports/usage-summary\"";
         let expected = [
             (format!("analytics_http_requests_total{{{route},status=\"200\"}}"), 2.0),
@@ -290,6 +345,11 @@ mod tests {
             (format!("analytics_http_request_duration_seconds_bucket{{{route},le=\"+Inf\"}}"), 3.0),
             (format!("analytics_http_request_duration_seconds_count{{{route}}}"), 3.0),
             ("analytics_ingest_items_total{kind=\"system_events\",outcome=\"rejected\"}".into(), 2.0),
+            ("analytics_auth_failures_total".into(), 1.0),
+            ("analytics_auth_refusals_total".into(), 2.0),
+            ("analytics_rate_limited_total".into(), 1.0),
+            ("analytics_argon2_runs_total{for=\"passwords\"}".into(), 7.0),
+            ("analytics_issuer_fetches_total{kind=\"introspection\"}".into(), 9.0),
             ("analytics_http_connections".into(), 1.0),
             ("analytics_http_requests_in_flight".into(), 0.0),
             ("analytics_store_commits_total".into(), 3.0),

@@ -95,6 +95,24 @@ mod tests {
     }
 
     #[test]
+    fn every_limited_operation_says_what_becomes_of_the_limit() {
+        let document = document();
+        for (method, path, operation) in operations(&document) {
+            let is_guarded = operation["security"].as_array().unwrap().iter().any(|way| way.get("bearer").is_some());
+            let limited = is_guarded || ["/oauth/token", "/auth/login"].contains(&path);
+            let refusal = operation["responses"].get("429").map(|refusal| resolve(&document, refusal));
+            assert_eq!(refusal.is_some(), limited, "{method} {path}");
+            let Some(refusal) = refusal else { continue };
+            assert!(refusal["headers"].get("Retry-After").is_some(), "{method} {path}");
+            for name in ["RateLimit", "RateLimit-Policy"] {
+                let success = ["200", "204"].iter().find_map(|status| operation["responses"].get(status)).unwrap();
+                let told = [refusal, success].map(|response| response["headers"].get(name).is_some());
+                assert_eq!(told, [is_guarded; 2], "{method} {path} {name}");
+            }
+        }
+    }
+
+    #[test]
     fn every_reference_leads_somewhere() {
         fn walk(document: &Value, value: &Value, count: &mut usize) {
             if value.get("$ref").is_some() {

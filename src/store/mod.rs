@@ -3,9 +3,11 @@
 //! [`Snapshot`]); control tables have their own and never join facts.
 
 mod accounts;
+mod backup;
 mod checkpoint;
 mod clients;
 mod digest;
+mod draft;
 mod failure;
 mod issued_tokens;
 mod job;
@@ -16,6 +18,7 @@ mod logins;
 mod open;
 mod queue;
 mod repair;
+mod restore;
 mod signing_keys;
 mod snapshot;
 mod stats;
@@ -35,6 +38,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 pub use self::accounts::Account;
+pub use self::backup::{BackupOptions, backup};
 pub use self::clients::Client;
 use self::digest::DigestKey;
 pub use self::issued_tokens::IssuedToken;
@@ -45,6 +49,7 @@ pub use self::logins::{Login, Refresh, Refreshed};
 pub use self::open::{Durability, beside};
 use self::queue::Queue;
 pub use self::repair::repair;
+pub use self::restore::{RestoreOptions, Restored, restore};
 pub use self::signing_keys::SigningKey;
 use self::snapshot::ReaderPool;
 pub use self::snapshot::{Revision, Snapshot};

@@ -13,7 +13,7 @@ use super::{Settings, upgrade};
 use crate::error::{Error, Kind, Result};
 
 /// "anlt": marks a file as ours (pragma application_id).
-const APPLICATION_ID: i32 = 0x616e_6c74;
+pub const APPLICATION_ID: i32 = 0x616e_6c74;
 /// Older versions may corrupt a database when the WAL is reset (mended in 3.51.3).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// How long to wait for another program that looks into the file, such as the sqlite3 shell.
@@ -86,11 +86,11 @@ fn followed(path: &Path) -> PathBuf {
 }
 
 /// As SQLite takes it for the name of a file, whatever it is called: `:memory:` is none by itself.
-fn file_name(path: &Path) -> PathBuf {
+pub fn file_name(path: &Path) -> PathBuf {
     if path.is_relative() { Path::new(".").join(path) } else { path.to_path_buf() }
 }
 
-fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
+pub fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
     let reason = match error.kind() {
         std::io::ErrorKind::NotFound => "its directory does not exist; make it first".into(),
         _ => error.to_string(),
@@ -192,7 +192,7 @@ fn is_fresh(conn: &Connection) -> rusqlite::Result<bool> {
     Ok(tables == 0 && application_id == 0)
 }
 
-fn identify(conn: &Connection, path: &Path) -> Result<()> {
+pub fn identify(conn: &Connection, path: &Path) -> Result<()> {
     let application_id: i32 = conn.query_row("pragma application_id", [], |row| row.get(0))?;
     if application_id != APPLICATION_ID {
         return Err(Error::internal(format!(
@@ -232,17 +232,17 @@ fn create(conn: &mut Connection, now_unix_micros: i64) -> Result<()> {
     Ok(())
 }
 
-fn random<const N: usize>() -> Result<[u8; N]> {
+pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|e| Error::internal(format!("no random numbers from the system: {e}")))?;
     Ok(bytes)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn explain(path: &Path, error: rusqlite::Error) -> Error {
+pub fn explain(path: &Path, error: rusqlite::Error) -> Error {
     let path = path.display();
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => Error::internal(format!(

@@ -1,6 +1,7 @@
 //! The command line, as a person or a script meets it: the real binary, its output, its exit codes.
 
 mod accounts;
+mod backup;
 mod check;
 mod clients;
 mod ephemeral;

@@ -151,6 +151,11 @@ impl Issuer {
     pub fn url(&self) -> &str {
         &self.0.settings.url
     }
+
+    /// How often argon2 has been run, on secrets and on passwords.
+    pub fn argon2_runs(&self) -> (u64, u64) {
+        (self.0.secrets.runs(), self.0.passwords.runs())
+    }
 }
 
 impl From<Error> for Denied {

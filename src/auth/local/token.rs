@@ -87,8 +87,8 @@ impl Issuer {
     /// `Unauthorized`.
     pub fn verify(&self, token: &str) -> Result<Arc<Caller>> {
         let (issuer, now) = (&self.0, self.0.clock.unix_micros());
-        let fingerprint = fingerprint(token);
-        if let Some(caller) = issuer.cache.get(&fingerprint, now) {
+        let sent = fingerprint(token);
+        if let Some(caller) = issuer.cache.get(&sent, now) {
             return Ok(caller);
         }
         let claims = issuer.claims(token, now)?;
@@ -98,8 +98,10 @@ impl Issuer {
         if !holds(&issuer.store.snapshot()?, &origin, now)? {
             return Err(refused("it was revoked; ask for a new one"));
         }
-        let caller = Arc::new(claims.caller(&origin, counted_by(token))?);
-        issuer.cache.remember(fingerprint, Arc::clone(&caller), origin, seen);
+        // Its requests are counted by what was signed: the other signature that ES256 has for it makes no second token.
+        let partition = partition(&fingerprint(jwt::signed_part(token)));
+        let caller = Arc::new(claims.caller(&origin, partition)?);
+        issuer.cache.remember(sent, Arc::clone(&caller), origin, seen);
         Ok(caller)
     }
 }
@@ -131,13 +133,6 @@ fn holds(snapshot: &Snapshot, origin: &Origin, now_unix_micros: i64) -> Result<b
         Origin::Login { sid, account } => logins::is_good(snapshot, sid, account, now_unix_micros),
         Origin::Issued(jti) => Ok(snapshot.issued_token(jti)?.is_some_and(|token| token.revoked_at.is_none())),
     }
-}
-
-/// By what a token's requests are counted: by what was signed. ES256 has two signatures for each text, and whoever
-/// writes the other one beneath a token has no second token.
-fn counted_by(token: &str) -> u128 {
-    let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
-    partition(&fingerprint(signed))
 }
 
 impl Claims {

@@ -1,6 +1,7 @@
 //! What may be typed, and its help.
 
 mod account;
+mod backup;
 mod client;
 mod grants;
 mod issuer;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use self::account::{AccountCommand, AccountCreate, PasswordSource};
+pub use self::backup::{Backup, Restore};
 pub use self::client::{ClientCommand, ClientCreate};
 pub use self::issuer::IssuerCommand;
 pub use self::key::{KeyCommand, KeyCreate, KeyRotate};
@@ -101,6 +103,10 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// Write a copy of the database into a file, while the server goes on
+    Backup(Backup),
+    /// Put a backup in the place of the database
+    Restore(Restore),
     /// Recompute every rollup and count from the base facts, and say what differs
     Check(Check),
     /// Show the settings in effect, and where each comes from

@@ -1,0 +1,83 @@
+//! Every endpoint, and what PRODUCT says that it needs. Written by hand: the matrix compares it with what is served.
+
+use analytics::model::Scope;
+
+/// What an endpoint asks of a credential.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Need {
+    /// Nobody is asked who they are.
+    Nothing,
+    /// Its own body says who asks; an Authorization header is for clients with Basic only.
+    OwnForm,
+    /// Its own body says who asks; headers are not looked at.
+    OwnBody,
+    /// Any credential that holds.
+    Anyone,
+    Scope(Scope),
+}
+
+pub struct Endpoint {
+    pub method: &'static str,
+    /// As the OpenAPI document has it.
+    pub template: &'static str,
+    /// A request that is good in all else.
+    pub path_and_query: &'static str,
+    pub body: &'static str,
+    pub content_type: &'static str,
+    pub need: Need,
+    /// What a caller gets who may use it.
+    pub status: u16,
+    /// The policy that it counts against.
+    pub policy: &'static str,
+}
+
+const JSON: &str = "application/json";
+const READ: Need = Need::Scope(Scope::ReadAnalytics);
+const WRITE: Need = Need::Scope(Scope::WriteEvents);
+
+pub const ENDPOINTS: [Endpoint; 16] = [
+    get("/reports/usage-summary", "/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31", READ),
+    get("/logs/system-events", "/logs/system-events", READ),
+    post("/logs/system-events", r#"{"severity":"info","message":"x"}"#, JSON, WRITE),
+    post("/usage/events", r#"{"user_id":"ann"}"#, JSON, WRITE),
+    post("/users", r#"{"user_id":"ann"}"#, JSON, WRITE),
+    Endpoint {
+        method: "PUT",
+        template: "/users/{user_id}",
+        path_and_query: "/users/ann",
+        body: "{}",
+        content_type: JSON,
+        need: WRITE,
+        status: 204,
+        policy: "ingest",
+    },
+    Endpoint {
+        method: "DELETE",
+        template: "/users/{user_id}",
+        path_and_query: "/users/nobody",
+        body: "",
+        content_type: JSON,
+        need: Need::Scope(Scope::Admin),
+        // Whoever may erase is told that there is no such user.
+        status: 404,
+        policy: "minute",
+    },
+    get("/metrics", "/metrics", Need::Scope(Scope::ReadMetrics)),
+    get("/auth/whoami", "/auth/whoami", Need::Anyone),
+    post("/oauth/token", "", "application/x-www-form-urlencoded", Need::OwnForm),
+    post("/auth/login", r#"{"username":"mallory","password":"correct horse battery"}"#, JSON, Need::OwnBody),
+    get("/healthz", "/healthz", Need::Nothing),
+    get("/readyz", "/readyz", Need::Nothing),
+    get("/openapi.json", "/openapi.json", Need::Nothing),
+    get("/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server", Need::Nothing),
+    get("/.well-known/jwks.json", "/.well-known/jwks.json", Need::Nothing),
+];
+
+const fn get(template: &'static str, path_and_query: &'static str, need: Need) -> Endpoint {
+    Endpoint { method: "GET", template, path_and_query, body: "", content_type: "", need, status: 200, policy: "minute" }
+}
+
+const fn post(template: &'static str, body: &'static str, content_type: &'static str, need: Need) -> Endpoint {
+    let policy = "ingest";
+    Endpoint { method: "POST", template, path_and_query: template, body, content_type, need, status: 200, policy }
+}
