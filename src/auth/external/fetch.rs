@@ -1,7 +1,6 @@
 //! Asking issuers over HTTP: only addresses that the operator or a trusted issuer named, no redirects, bounded in time
 //! and size.
 
-use std::error::Error as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -129,6 +128,11 @@ fn basic((id, secret): (&str, &str)) -> String {
 
 /// The outer error alone ("client error") says little.
 fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
