@@ -203,3 +203,20 @@ fn what_an_administrator_changes_without_a_server_stands_in_the_trail() {
     assert_eq!((&first["severity"], &first["attributes"]["how"]), (&"info".into(), &"created".into()), "{log}");
     assert!(!log.to_string().contains(key.trim_end()));
 }
+
+#[test]
+fn a_token_is_not_made_for_an_address_that_nobody_knows_yet() {
+    let place = Place::new();
+    place.run(&["key", "create", "--owner", "me", "--scope", "admin"]).ok();
+    let issue = |variable: (&str, &str)| {
+        let mut command = place.command();
+        command.args(["token", "issue", "--subject", "ci", "--scope", "read:analytics"]);
+        command.env("ANALYTICS_SERVER_LISTEN", "127.0.0.1:0").env(variable.0, variable.1);
+        Ended::of(command, b"")
+    };
+    let refused = issue(("ANALYTICS_SERVER_PUBLIC_URL", ""));
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("set issuer.url or server.public_url"), "{}", refused.stderr);
+    issue(("ANALYTICS_SERVER_PUBLIC_URL", "https://analytics.example.com")).ok();
+    issue(("ANALYTICS_ISSUER_URL", "https://analytics.example.com")).ok();
+}
