@@ -39,7 +39,7 @@ fn files_of_every_form_are_taken_in_without_a_server() {
 
     let server = place.serve();
     let key = place.run(&["key", "create", "--owner", "me", "--scope", "read:analytics"]).ok();
-    let (_, log) = server.get("/logs/system-events", key.trim_end());
+    let (_, log) = server.get("/logs/system-events?to=2026-01-01", key.trim_end());
     assert_eq!(log["events"][0]["message"], "fine");
     assert_eq!(log["events"][1]["message"], "Slow, very slow");
     assert_eq!(log["events"][1]["attributes"], json!({"ms": 1200}));
