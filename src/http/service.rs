@@ -22,15 +22,16 @@ use super::path::{self, Entrance, Route};
 use super::query::{self, Query};
 use super::request_id::RequestIds;
 use super::respond::Reply;
+use super::wiring::Wiring;
 use super::{
     Settings, admin, cors, credentials, encoding, ingest, login, metrics, oauth_error, oauth_token, openapi, probes,
     system_events, usage_summary, users, well_known, whoami,
 };
 use crate::audit::Audit;
-use crate::auth::{Auth, Hasher, Issuer, IssuerSettings, Issuers, Keys, SigningAlgorithm};
+use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::limits::{self, Limits};
+use crate::limits::Limits;
 use crate::model::Timestamp;
 use crate::store::Store;
 
@@ -55,36 +56,6 @@ pub enum Peer {
     Network(IpAddr),
     /// The local socket, or this very process: the administrator.
     Local,
-}
-
-/// What a service is made of.
-pub struct Wiring {
-    pub store: Store,
-    pub auth: Auth,
-    pub limits: Limits,
-    pub audit: Audit,
-    pub clock: Clock,
-    pub settings: Settings,
-}
-
-impl Wiring {
-    /// With API keys alone: no trusted issuer, no limit, no audit trail.
-    pub fn plain(store: Store, clock: Clock, settings: Settings) -> Result<Wiring> {
-        let issuer = IssuerSettings {
-            url: String::new(),
-            audience: String::new(),
-            algorithm: SigningAlgorithm::EdDsa,
-            token_ttl_s: 600,
-            login_ttl_s: 3600,
-        };
-        let (secrets, passwords) = (Hasher::default(), Hasher::default());
-        let issuer = issuer.at(&settings.public_url);
-        let issuer = Issuer::new(store.clone(), clock.clone(), issuer, secrets.clone(), passwords);
-        let keys = Keys::new(store.clone(), clock.clone(), secrets);
-        let auth = Auth::new(keys, issuer, Issuers::new(vec![], clock.clone())?);
-        let limits = Limits::new(store.clone(), clock.clone(), limits::Settings::none())?;
-        Ok(Wiring { store, auth, limits, audit: Audit::off(), clock, settings })
-    }
 }
 
 /// Everything that answering takes. Needs no socket.
