@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{LogFilter, Severity, Start, StoredEvent, TimeOrder};
+use crate::model::{LogFilter, Severity, Start, StoredEvent, SystemEvent, TimeOrder};
 use crate::store;
 
 const MINUTE: i64 = 60_000_000;
@@ -238,13 +238,30 @@ async fn what_is_noted_while_the_task_runs_is_written_by_it_and_by_nobody_else()
     assert_eq!(room.events().len(), 200);
 }
 
+/// Fills the last page, too.
+async fn fill(store: &Store) {
+    for len in [60_000, 1000, 50] {
+        let event = SystemEvent {
+            at: Timestamp::from_unix_micros(NOON).unwrap(),
+            severity: Severity::Info,
+            service: None,
+            message: "x".repeat(len),
+            event_id: None,
+            attributes: None,
+        };
+        while store.append(vec![event.clone()]).await.is_ok() {}
+    }
+}
+
 #[tokio::test]
-async fn a_full_disk_keeps_nobody_from_stopping_and_loses_nothing_noted_before() {
-    let room = Room::with(|settings| settings.bytes_max = 1);
+async fn a_full_disk_keeps_nobody_from_stopping_and_what_was_noted_waits_for_room() {
+    let room = Room::with(|settings| settings.bytes_max = 1 << 20);
+    fill(&room.store).await;
+    let before = room.events().len();
     room.fail_from("203.0.113.7");
     room.audit.flush().await;
-    assert_eq!(room.events().len(), 0);
-    assert_eq!(room.audit.0.as_ref().unwrap().trail.lock().waiting.len(), 1, "it waits for room");
+    assert_eq!(room.events().len(), before);
+    assert_eq!(room.audit.0.as_ref().unwrap().trail.lock().waiting.len(), 1);
     room.store.close();
     room.audit.flush().await;
 }

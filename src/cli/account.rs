@@ -11,7 +11,8 @@ use super::{admin, password};
 use crate::app::{Access, Admin, say};
 use crate::clock::Clock;
 
-const ACCOUNTS: Collection = Collection { noun: "Account", path: "/admin/accounts", list: "account list" };
+const ACCOUNTS: Collection =
+    Collection { noun: "Account", known: "account", path: "/admin/accounts", list: "account list" };
 
 pub fn run(global: Global, command: AccountCommand) -> Outcome {
     match command {

@@ -37,6 +37,8 @@ pub async fn ask<T: DeserializeOwned>(admin: &Admin, method: &str, path: &str, b
 pub struct Collection {
     /// Such as "Key".
     pub noun: &'static str,
+    /// What of it can be changed, such as "valid key".
+    pub known: &'static str,
     /// Such as "/admin/keys".
     pub path: &'static str,
     /// Such as "key list".
@@ -73,7 +75,7 @@ impl Collection {
     }
 
     fn missing(&self, id: &str) -> String {
-        format!("there is no valid {} {id}; `analytics {}` shows all", self.noun.to_lowercase(), self.list)
+        format!("there is no {} {id}; `analytics {}` shows all", self.known, self.list)
     }
 }
 

@@ -12,7 +12,8 @@ use super::report::{Align, table};
 use crate::app::{Access, Admin, say};
 use crate::clock::Clock;
 
-const CLIENTS: Collection = Collection { noun: "Client", path: "/admin/clients", list: "client list" };
+const CLIENTS: Collection =
+    Collection { noun: "Client", known: "valid client", path: "/admin/clients", list: "client list" };
 
 pub fn run(global: Global, command: ClientCommand) -> Outcome {
     let access = match command {

@@ -12,7 +12,7 @@ use crate::app::{Access, Admin, say};
 use crate::clock::Clock;
 use crate::model::Timestamp;
 
-const KEYS: Collection = Collection { noun: "Key", path: "/admin/keys", list: "key list" };
+const KEYS: Collection = Collection { noun: "Key", known: "valid key", path: "/admin/keys", list: "key list" };
 
 pub fn run(global: Global, command: KeyCommand) -> Outcome {
     let access = match command {

@@ -119,7 +119,8 @@ async fn clear(admin: &Admin, target: &Target) -> Outcome {
             Ok(())
         }
         Err(Error { kind: Kind::NotFound, .. }) => {
-            let message = format!("{} has no limits of its own; `analytics limit list` shows all", shown(target));
+            let kind = target.kind.as_str();
+            let message = format!("{kind} {} has no limits of its own; `analytics limit list` shows all", target.name);
             Err(Failure::Failed(Error::new(Kind::NotFound, message)))
         }
         Err(error) => Err(error.into()),

@@ -12,7 +12,8 @@ use super::report::{Align, table};
 use crate::app::{Access, Admin, say};
 use crate::clock::Clock;
 
-const TOKENS: Collection = Collection { noun: "Token", path: "/admin/tokens", list: "token list" };
+const TOKENS: Collection =
+    Collection { noun: "Token", known: "valid token", path: "/admin/tokens", list: "token list" };
 
 pub fn run(global: Global, command: TokenCommand) -> Outcome {
     match command {

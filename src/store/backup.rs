@@ -1,17 +1,18 @@
 //! A copy of the database in one file, of one commit, made while the server goes on.
 //!
-//! The command does it by itself, on a connection that only reads, instead of asking the server: it is long blocking
-//! work, the file belongs to whoever gives the command, in a directory where the server may have no rights, and a fault
-//! in the middle of it is none of the server's. Nothing here writes the database.
+//! The command does it by itself instead of asking the server: it is long blocking work, the file belongs to whoever gives
+//! the command, in a directory where the server may have no rights, and a fault in the middle of it is none of the
+//! server's. Beside a server it only reads. Where there is none it holds the lock and may write, so that SQLite leaves no
+//! WAL behind.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::draft::Draft;
-use super::open::{self, BUSY_TIMEOUT, beside, explain, file_name};
+use super::open::{self, BUSY_TIMEOUT, Lock, beside, explain, file_name};
 use crate::error::{Error, Kind, Result};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,14 +56,23 @@ fn refuse_own_files(database: &Path, file: &Path) -> Result<()> {
 
 /// One read transaction, whatever is written meanwhile. The copy has no free pages and no WAL.
 fn copy(database: &Path, draft: &Path) -> Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(file_name(database), flags).map_err(|e| explain(database, e))?;
+    // None: a server has it, or we may not write there; reading will do.
+    let lock = Lock::take(database).ok();
+    let access = match lock {
+        Some(_) => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        None => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let conn = Connection::open_with_flags(file_name(database), access | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    let conn = conn.map_err(|e| explain(database, e))?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     open::identify(&conn, database)?;
     let draft = file_name(draft);
     let name = draft.to_str().ok_or_else(|| Error::invalid("the backup's name must be UTF-8; name another file"))?;
-    conn.execute("vacuum into ?1", [name])?;
-    Ok(())
+    match conn.execute("vacuum into ?1", [name]) {
+        Ok(_) => Ok(()),
+        Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => Err(damaged(database, &e.to_string())),
+        Err(e) => Err(e.into()),
+    }
 }
 
 fn finish(draft: &Path, database: &Path, with_signing_keys: bool) -> Result<()> {
@@ -72,12 +82,15 @@ fn finish(draft: &Path, database: &Path, with_signing_keys: bool) -> Result<()> 
     }
     match damage(&conn)? {
         None => Ok(()),
-        Some(line) => Err(Error::internal(format!(
-            "{} is damaged ({line}), and so no backup was made; `analytics check` tells more, and an older backup may \
-             be whole",
-            database.display()
-        ))),
+        Some(line) => Err(damaged(database, &line)),
     }
+}
+
+fn damaged(database: &Path, how: &str) -> Error {
+    Error::internal(format!(
+        "{} is damaged ({how}), and so no backup was made; `analytics check` tells more, and an older backup may be whole",
+        database.display()
+    ))
 }
 
 /// Opens a draft to be changed. It needs no journal: a crash leaves a draft that nobody uses. What is deleted is

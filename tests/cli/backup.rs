@@ -257,6 +257,17 @@ fn what_is_no_backup_replaces_nothing() {
 }
 
 #[test]
+fn a_damaged_database_makes_no_backup() {
+    let (place, _) = place();
+    let mut bytes = std::fs::read(place.database()).unwrap();
+    bytes[8_192..20_480].fill(7);
+    std::fs::write(place.database(), bytes).unwrap();
+    let refused = place.run(&["backup", "b.db"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("is damaged") && !names(&place).contains(&"b.db".into()), "{}", refused.stderr);
+}
+
+#[test]
 fn a_running_server_keeps_its_database() {
     let (place, _) = place();
     let _server = place.serve();

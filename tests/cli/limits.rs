@@ -65,6 +65,7 @@ fn limits_that_are_not_named_stay_and_default_takes_one_back() {
 #[test]
 fn a_cleared_limit_is_gone_and_clearing_none_is_said() {
     let place = Place::new();
+    key(&place);
     let whom = ["--subject", "a b/c?", "--issuer", "https://id.example.com"];
     place.run(&[&["limit", "set"], &whom[..], &["--requests-per-minute", "5"]].concat()).ok();
     assert_eq!(limits(&place)[0]["name"], "https://id.example.com a b/c?");

@@ -54,7 +54,7 @@ class Client(ClientMixin):
         return redirect_uri == self.redirect_uri
 
     def check_client_secret(self, client_secret):
-        return client_secret == f"secret of {self.client_id}"
+        return client_secret == f"secret-of-{self.client_id}"
 
     def check_endpoint_auth_method(self, method, endpoint):
         return (method == "none") == bool(self.redirect_uri)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import authlib_tests
 import embedded_issuer_tests
 import oidc_provider_tests
-from stage import Stage
+from stage import EVERYTHING, Stage
 
 SUITES = [oidc_provider_tests, authlib_tests, embedded_issuer_tests]
 # They wait more than they work.
@@ -43,8 +43,8 @@ def passes(name, test):
 
 
 def end(number, _frame):
-    # Threads cannot be interrupted: what they have started can be ended, and they end with us.
-    Stage.end_all()
+    # Threads cannot be interrupted: what they have started is ended, and they end with us.
+    EVERYTHING.end()
     os._exit(128 + number)
 
 
@@ -53,6 +53,7 @@ def main():
         signal.signal(number, end)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         running = [pool.submit(passes, name, test) for name, test in tests(sys.argv[1:])]
+    EVERYTHING.end()
     results = [test.result() for test in running]
     print(f"{sum(results)} of {len(results)} tests with foreign software pass")
     sys.exit(0 if results and all(results) else 1)

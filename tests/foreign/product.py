@@ -3,11 +3,12 @@
 import json
 import os
 import subprocess
+import tempfile
+import tomllib
 from pathlib import Path
 
 import requests
 
-from providers import secret_of
 from stage import Failure, environment
 
 BINARY = Path(os.environ["ANALYTICS_BINARY"])
@@ -31,10 +32,12 @@ class Analytics:
 
     def __init__(self, stage, *tables):
         self.stage = stage
-        self.credentials = {secret_of("analytics-server")}
-        self.settings = stage.directory / "analytics.toml"
+        self.directory = Path(tempfile.mkdtemp(dir=stage.directory))
+        self.settings = self.directory / "analytics.toml"
         self.settings.write_text(SETTINGS + "\n".join(tables))
-        self.database = stage.directory / "analytics.db"
+        issuers = tomllib.loads(self.settings.read_text()).get("trusted_issuers", [])
+        self.credentials = {issuer.get("introspection_client_secret") for issuer in issuers} - {None}
+        self.database = self.directory / "analytics.db"
         command = [BINARY, "serve", "--config", self.settings, "--database", self.database]
         self.process = stage.start("analytics", command, "listening on http://")
         self.url = self.process.ready_line.split("listening on ")[1].split(",")[0]
@@ -83,8 +86,9 @@ class Analytics:
         return made["client_id"], made["client_secret"]
 
     def check_that_nothing_leaked(self):
-        """No credential that was used in a test may stand in what the server prints."""
+        """No credential that was used in a test may stand in what the server prints, or in its database."""
         self.process.stop()
-        said = self.process.text()
-        if any(credential in said for credential in self.credentials):
-            raise Failure("the server printed a credential")
+        kept = [file.read_bytes() for file in self.directory.glob("analytics.db*") if file.is_file()]
+        for credential in self.credentials:
+            if any(credential.encode() in content for content in [self.process.text().encode(), *kept]):
+                raise Failure("the server printed a credential, or keeps it")

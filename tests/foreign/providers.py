@@ -21,16 +21,16 @@ CALLBACK = "https://app.example/callback"
 TIMEOUT_S = 10
 
 
-def secret_of(client):
-    return f"secret of {client}"
-
-
 class Provider:
     """A provider that can be stopped and started again under the same address."""
 
-    # Set by each provider: how `analytics` is to read its tokens.
-    settings = ""
+    # What follows is each provider's own. How `analytics` is to read its tokens:
+    settings = {}
+    # Of its issuer's address, and below that:
     path = ""
+    authorize_path = token_path = ""
+    # The client that people log in to, and what clients' secrets begin with:
+    app = secret_prefix = ""
 
     def __init__(self, stage):
         self.stage = stage
@@ -50,6 +50,9 @@ class Provider:
         self.keys += 1
         self.start()
 
+    def secret_of(self, client):
+        return self.secret_prefix + client
+
     def keys_file(self):
         return self.stage.directory / f"keys-{self.port}-{self.keys}.json"
 
@@ -62,12 +65,12 @@ class Provider:
         """The same for opaque tokens."""
         return self.trusted(
             introspection_client_id="analytics-server",
-            introspection_client_secret=secret_of("analytics-server"),
+            introspection_client_secret=self.secret_of("analytics-server"),
             **more,
         )
 
     def post(self, path, client, **form):
-        credentials = client and (client, secret_of(client))
+        credentials = client and (client, self.secret_of(client))
         answer = requests.post(self.issuer + path, auth=credentials, data=form, timeout=TIMEOUT_S)
         if answer.status_code != 200:
             raise Failure(f"the provider answers {path} with {answer.status_code} {answer.text}")
@@ -119,6 +122,8 @@ class OidcProvider(Provider):
 
     settings = {"roles_claim": "roles"}
     app = AUDIENCE
+    # Blanks show who encodes a secret before it goes into Basic (RFC 6749, 2.3.1).
+    secret_prefix = "secret of "
     authorize_path = "/auth"
     token_path = "/token"
 
@@ -145,6 +150,8 @@ class AuthlibProvider(Provider):
     settings = {"roles_claim": ["access", "groups"], "report_admin": ["report-admins"]}
     path = "/tenants/acme"
     app = "app"
+    # Authlib takes secrets in Basic as they are, encoded or not.
+    secret_prefix = "secret-of-"
     authorize_path = "/authorize"
     token_path = "/token"
 

@@ -48,14 +48,52 @@ class Port:
         self._socket.close()
 
 
+class Everything:
+    """All that any test has running, to be ended at once."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="analytics-foreign-")
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._running = set()
+
+    def start(self, command, **how):
+        """As `subprocess.Popen`; fails once the end has come."""
+        with self._lock:
+            if self._is_over:
+                raise Failure("the run is over")
+            started = subprocess.Popen(until_we_die(command), **how)
+            self._running.add(started)
+            return started
+
+    def forget(self, ended):
+        with self._lock:
+            self._running.discard(ended)
+
+    def end(self):
+        """Kills what runs and removes every file. Nothing can be started any more."""
+        with self._lock:
+            self._is_over = True
+            for running in self._running:
+                running.kill()
+                running.wait()
+        # Moved away first, so that nobody puts a file into what is being removed.
+        gone = f"{self.directory}-gone"
+        os.rename(self.directory, gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+EVERYTHING = Everything()
+
+
 class Process:
     """A running program. Its output is kept, to be shown if the test fails."""
 
     def __init__(self, name, command, ready, cwd):
         self.name = name
         self.output = collections.deque(maxlen=2000)
-        self._popen = subprocess.Popen(
-            until_we_die(command),
+        self._popen = EVERYTHING.start(
+            command,
             cwd=cwd,
             env=environment(),
             stdin=subprocess.DEVNULL,
@@ -93,16 +131,13 @@ class Process:
         except subprocess.TimeoutExpired:
             self._popen.kill()
             code = self._popen.wait()
+        EVERYTHING.forget(self._popen)
         self._reader.join(STOP_S)
         return code
 
-    def kill(self):
-        self._popen.kill()
-        self._popen.wait()
-
 
 def until_we_die(command):
-    """The same command, killed by the system when the thread that starts it ends: should we be killed, or too late."""
+    """The same command, killed by the system should we be killed ourselves."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
 
@@ -115,26 +150,14 @@ def environment():
 class Stage(contextlib.ExitStack):
     """Everything that a test starts, stopped when it ends; a directory for its files."""
 
-    _open = set()
-
     def __init__(self):
         super().__init__()
         self.processes = []
 
     def __enter__(self):
         super().__enter__()
-        self.directory = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="analytics-foreign-")))
-        self._open.add(self)
-        self.callback(self._open.discard, self)
+        self.directory = Path(self.enter_context(tempfile.TemporaryDirectory(dir=EVERYTHING.directory)))
         return self
-
-    @classmethod
-    def end_all(cls):
-        """For when everything has to end at once: the tests that are on these stages do not get to it."""
-        for stage in list(cls._open):
-            for process in stage.processes:
-                process.kill()
-            shutil.rmtree(stage.directory, ignore_errors=True)
 
     def port(self):
         return self.enter_context(contextlib.closing(Port())).number

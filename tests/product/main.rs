@@ -3,6 +3,7 @@
 //! One crate, so that the engine is linked once and the tests share the two cores.
 //! `ANALYTICS_TEST_SEED` repeats a random test, `ANALYTICS_TEST_ROUNDS` makes it longer.
 
+mod audit;
 mod durability;
 mod erasure;
 mod errors;

@@ -73,7 +73,7 @@ impl Sources {
         let mut documents = self.read()?;
         if let Some(address) = self.keys_address(metadata.as_ref())? {
             let json = fetcher.document(&address).await?;
-            documents.keys = KeySet::from_jwks(&json).map_err(|e| format!("the keys of {}: {e}", self.issuer))?;
+            documents.keys = KeySet::from_jwks(&json).map_err(|e| format!("the keys at {address}: {e}"))?;
         }
         if let (Introspected::AsDiscovered, Some(metadata)) = (&self.introspection, &metadata) {
             documents.introspection = Some(named(metadata, "introspection_endpoint")?);

@@ -51,6 +51,12 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || literal.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 #[derive(Default)]
 pub struct Fetcher {
     /// Made when first needed: it reads the system's root certificates.

@@ -107,16 +107,10 @@ fn material_of_jwk(jwk: &Map<String, Value>) -> Option<Material> {
     let bytes = |name: &str| URL_SAFE_NO_PAD.decode(text(name)?).ok();
     match (text("kty")?, text("crv")) {
         ("RSA", _) => rsa(&bytes("n")?, bytes("e")?),
-        ("EC", Some("P-256")) => point([&[4], &*bytes("x")?, &*bytes("y")?].concat()).filter(|p| p.is_p256()),
-        ("EC", Some("P-384")) => point([&[4], &*bytes("x")?, &*bytes("y")?].concat()).filter(|p| !p.is_p256()),
+        ("EC", Some("P-256")) => p256([&[4], &*bytes("x")?, &*bytes("y")?].concat()),
+        ("EC", Some("P-384")) => p384([&[4], &*bytes("x")?, &*bytes("y")?].concat()),
         ("OKP", Some("Ed25519")) => ed25519(bytes("x")?),
         _ => None,
-    }
-}
-
-impl Material {
-    fn is_p256(&self) -> bool {
-        matches!(self, Material::P256(_))
     }
 }
 
@@ -127,13 +121,13 @@ fn rsa(modulus: &[u8], exponent: Vec<u8>) -> Option<Material> {
     RSA_BITS.contains(&bits).then(|| Material::Rsa { modulus: modulus.to_vec(), exponent })
 }
 
-/// None unless the point lies on the curve that its length tells.
-fn point(point: Vec<u8>) -> Option<Material> {
-    match point.len() {
-        65 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point).ok().map(|_| Material::P256(point)),
-        97 => ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, &point).ok().map(|_| Material::P384(point)),
-        _ => None,
-    }
+/// None unless the point lies on the curve.
+fn p256(point: Vec<u8>) -> Option<Material> {
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point).ok().map(|_| Material::P256(point))
+}
+
+fn p384(point: Vec<u8>) -> Option<Material> {
+    ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, &point).ok().map(|_| Material::P384(point))
 }
 
 fn ed25519(x: Vec<u8>) -> Option<Material> {
@@ -148,7 +142,8 @@ fn rsa_of_pem(block: &[u8]) -> Option<Material> {
 }
 
 fn point_of_pem(block: &[u8]) -> Option<Material> {
-    point(DecodingKey::from_ec_pem(block).ok()?.try_get_as_bytes().ok()?.to_vec())
+    let point = DecodingKey::from_ec_pem(block).ok()?.try_get_as_bytes().ok()?.to_vec();
+    p256(point.clone()).or_else(|| p384(point))
 }
 
 fn ed25519_of_pem(block: &[u8]) -> Option<Material> {

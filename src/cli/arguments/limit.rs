@@ -38,7 +38,7 @@ Examples:
 #[command(after_help = LIMIT_EXAMPLES)]
 pub enum LimitCommand {
     /// Set limits for one token, key, client, account or subject
-    #[command(after_help = SET_HELP)]
+    #[command(after_help = SET_HELP, override_usage = "analytics limit set <FOR WHOM> <LIMITS>..")]
     Set {
         #[command(flatten)]
         whom: Whom,
@@ -52,7 +52,7 @@ pub enum LimitCommand {
         json: bool,
     },
     /// Clear the exceptions for one of them: it is under the settings' limits again
-    #[command(after_help = CLEAR_HELP)]
+    #[command(after_help = CLEAR_HELP, override_usage = "analytics limit clear <FOR WHOM>")]
     Clear {
         #[command(flatten)]
         whom: Whom,
@@ -62,7 +62,7 @@ pub enum LimitCommand {
 /// Whom a limit is for: exactly one of them.
 #[derive(Args, Debug)]
 #[group(skip)]
-#[command(group(ArgGroup::new("whom").required(true).args(["token", "key", "client", "account", "subject"])))]
+#[command(next_help_heading = "For whom, one of them", group(ArgGroup::new("whom").required(true).args(["token", "key", "client", "account", "subject"])))]
 pub struct Whom {
     /// A token by its id (`jti`)
     #[arg(long, value_name = "ID")]
@@ -102,6 +102,7 @@ impl Whom {
 /// At least one of them. N is a number above 0, none, or default.
 #[derive(Args, Debug)]
 #[group(required = true, multiple = true)]
+#[command(next_help_heading = "Limits, at least one of them")]
 pub struct Amounts {
     /// Requests of each token or key
     #[arg(long, value_name = "N", value_parser = Amount::parse)]
@@ -112,10 +113,10 @@ pub struct Amounts {
     /// Exports that are accepted, per UTC day
     #[arg(long, value_name = "N", value_parser = Amount::parse)]
     pub exports_per_day: Option<Amount>,
-    /// Access tokens given to a client or an account
+    /// Access tokens that a client or an account gets in a minute
     #[arg(long, value_name = "N", value_parser = Amount::parse)]
     pub tokens_per_minute: Option<Amount>,
-    /// Access tokens given to a client or an account
+    /// Access tokens that a client or an account gets in an hour
     #[arg(long, value_name = "N", value_parser = Amount::parse)]
     pub tokens_per_hour: Option<Amount>,
 }

@@ -32,6 +32,7 @@ Examples:
   analytics serve --demo                                    try it on sample data
   analytics serve --database /var/lib/analytics/usage.db    run it
   analytics key create --owner grafana --scope read:analytics
+  analytics account create alice --scope read:analytics --role report_admin
   analytics import usage events.ndjson.gz
   analytics report --range last-month --group-by team
 

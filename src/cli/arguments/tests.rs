@@ -63,6 +63,8 @@ fn what_cannot_be_meant_is_refused() {
         "analytics limit clear",
         "analytics completions tcsh",
         "analytics user",
+        "analytics backup",
+        "analytics restore",
         "analytics user show",
         "analytics user show u-1 --start 2025-02-29",
         "analytics user erase",

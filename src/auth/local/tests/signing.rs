@@ -57,7 +57,7 @@ async fn a_key_is_published_as_rfc_7517_writes_it() {
 async fn a_foreign_verifier_takes_tokens_by_the_published_keys() {
     for (settings, algorithm) in [(settings(), Algorithm::EdDSA), (es256(), Algorithm::ES256)] {
         let fixture = fixture();
-        fixture.clock.set(crate::clock::Clock::system().unix_micros());
+        fixture.clock.set(Clock::system().unix_micros());
         let issuer = fixture.with(settings);
         issuer.rotate().await.unwrap();
         let (id, token) = client_token(&issuer, reader()).await;
