@@ -108,21 +108,21 @@ impl Service {
     /// Answers a request; a failure is an answer, too.
     pub async fn answer<B>(self: &Arc<Self>, request: Request<B>, peer: Peer) -> Response<Full<Bytes>>
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Unpin,
     {
         let started = self.clock.monotonic();
         let _under_way = self.metrics.request();
         let request_id = self.request_ids.next();
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         let route = path::decode(&head.method, head.uri.path(), peer.entrance());
         let index = route.as_ref().ok().map(Route::index);
         let is_long = body.size_hint().upper().is_none_or(|bytes| bytes > LEFT_UNREAD_BYTES_MAX);
         let mut visit = Visit::new(peer, &head.headers, &self.settings.trusted_proxies);
-        let outcome = self.in_time(&head, body, route, peer, &mut visit).await;
+        let outcome = self.in_time(&head, &mut body, route, peer, &mut visit).await;
         let reply = outcome.unwrap_or_else(|error| self.refusal(&self.naming_contact(error), &head, &request_id));
         let mut reply = self.dress(visit.dress(reply), &head, &request_id).await;
-        if is_long && reply.status.as_u16() >= 400 {
-            // Its body may be unread; the client must not send its next request where nobody listens any more.
+        // A body that was left unread ends the connection: the client must not send its next request where nobody listens.
+        if reply.status.as_u16() >= 400 && (is_long || !body::drain(&mut body).await) {
             reply = reply.with(header::CONNECTION, "close");
         }
         self.metrics.answered(index, reply.status, self.clock.monotonic() - started);
