@@ -68,9 +68,11 @@ fn scopes(scopes: impl IntoIterator<Item = Scope>) -> Grants {
 fn single_grants() -> Vec<(String, Grants)> {
     let mut single: Vec<(String, Grants)> =
         Scope::ALL.iter().map(|scope| (scope.to_string(), scopes([*scope]))).collect();
-    single.extend(Role::ALL.iter().map(|role| {
-        (role.to_string(), Grants { scopes: Scopes::default(), roles: [*role].into_iter().collect() })
-    }));
+    single.extend(
+        Role::ALL
+            .iter()
+            .map(|role| (role.to_string(), Grants { scopes: Scopes::default(), roles: [*role].into_iter().collect() })),
+    );
     single
 }
 
@@ -89,13 +91,18 @@ fn garbage() -> Vec<Credential> {
         header("three dots", "Bearer a.b.c"),
         header("a JWT of nothing", "Bearer e30.e30.e30"),
         header("a long word", &format!("Bearer {}", "x".repeat(12_000))),
-        Credential { name: "garbage in X-API-Key".into(), headers: vec![("x-api-key", "x".into())], worth: Worth::Nothing },
+        Credential {
+            name: "garbage in X-API-Key".into(),
+            headers: vec![("x-api-key", "x".into())],
+            worth: Worth::Nothing,
+        },
     ]
 }
 
 fn keys(server: &Server) -> Vec<Credential> {
     let (runtime, keys) = (&server.runtime, &server.running().auth.keys);
-    let make = |owner: &str, grants, expires_at| runtime.block_on(keys.create(owner, grants, expires_at)).expect("a key");
+    let make =
+        |owner: &str, grants, expires_at| runtime.block_on(keys.create(owner, grants, expires_at)).expect("a key");
     let good = make("key-owner", Grants::ALL, None);
     let revoked = make("key-owner", Grants::ALL, None);
     assert!(runtime.block_on(keys.revoke(&revoked.id)).expect("a revocation"));
@@ -110,7 +117,11 @@ fn keys(server: &Server) -> Vec<Credential> {
         at("key as Basic password", basic("x", key), holds()),
         bearer("key, revoked", &revoked.key, Worth::Nothing),
         bearer("key, expired", &expired.key, Worth::Nothing),
-        bearer("key, mistyped", &format!("{}{}", &key[..key.len() - 1], other(key.as_bytes()[key.len() - 1])), Worth::Nothing),
+        bearer(
+            "key, mistyped",
+            &format!("{}{}", &key[..key.len() - 1], other(key.as_bytes()[key.len() - 1])),
+            Worth::Nothing,
+        ),
         bearer("key, truncated", &key[..key.len() - 1], Worth::Nothing),
         bearer("key, wrong secret for its id", &forged(&good.id), Worth::Nothing),
         bearer("key, unknown id", &forged("000000000000"), Worth::Nothing),
@@ -165,7 +176,9 @@ fn own_tokens(server: &Server) -> Vec<Credential> {
     let alice = account_token("alice");
     let (disabled, changed, demoted) = (account_token("disabled"), account_token("changed"), account_token("demoted"));
     assert!(runtime.block_on(issuer.set_account_disabled("disabled", true)).expect("a change"));
-    assert!(runtime.block_on(issuer.set_account_password("changed", "another long password".into())).expect("a change"));
+    assert!(
+        runtime.block_on(issuer.set_account_password("changed", "another long password".into())).expect("a change")
+    );
     assert!(runtime.block_on(issuer.set_account_grants("demoted", scopes([Scope::ReadMetrics]))).expect("a change"));
     let (issued, revoked) = (issue(Grants::ALL), issue(Grants::ALL));
     assert!(runtime.block_on(issuer.revoke_token(&revoked.id)).expect("a revocation"));
@@ -179,7 +192,11 @@ fn own_tokens(server: &Server) -> Vec<Credential> {
         bearer("own: issued", &issued.token, held("local", "script", Grants::ALL)),
         bearer("own: issued, revoked", &revoked.token, Worth::Nothing),
         bearer("own: issued, claims altered", &altered(&issued.token), Worth::Nothing),
-        bearer("own: issued, not signed", &format!("{}.", issued.token.rsplit_once('.').expect("a JWT").0), Worth::Nothing),
+        bearer(
+            "own: issued, not signed",
+            &format!("{}.", issued.token.rsplit_once('.').expect("a JWT").0),
+            Worth::Nothing,
+        ),
         bearer("a refresh token", alice.refresh_token.as_deref().expect("a refresh token"), Worth::Nothing),
         bearer("a client's secret", &client.secret, Worth::Nothing),
         // Right in everything, but another's keys: whoever has `iss` right still needs ours.
@@ -239,7 +256,11 @@ fn good_tokens(server: &Server) -> Vec<Credential> {
         bearer("several audiences", &rs256(with(claims(), "aud", json!(["https://x.example", AUDIENCE]))), bob()),
         bearer("typ application/at+jwt", &signer.rs256(&type_written_out, &claims()), bob()),
         bearer("no kid", &signer.rs256(&json!({"alg": "RS256", "typ": "at+jwt"}), &claims()), bob()),
-        bearer("scp as a list", &rs256(with(without(claims(), "scope"), "scp", json!(["read:analytics", "report_admin"]))), bob()),
+        bearer(
+            "scp as a list",
+            &rs256(with(without(claims(), "scope"), "scp", json!(["read:analytics", "report_admin"]))),
+            bob(),
+        ),
         bearer(
             "role by a claim",
             &rs256(with(with(claims(), "scope", json!("read:analytics")), "roles", json!(["x", "report_admin"]))),
@@ -334,7 +355,9 @@ fn narrow_tokens(server: &Server) -> Vec<Credential> {
     }
     let no_scope = without(claims(), "scope");
     all.push(bearer("no scope", &token(no_scope.clone()), held(GENEROUS, "bob", Grants::default())));
-    for roles in [json!("report_admins"), json!(["report", "admin"]), json!("x report_admin"), json!({"report_admin": true})] {
+    for roles in
+        [json!("report_admins"), json!(["report", "admin"]), json!("x report_admin"), json!({"report_admin": true})]
+    {
         let worth = held(GENEROUS, "bob", Grants::default());
         all.push(bearer(format!("roles {roles}"), &token(with(no_scope.clone(), "roles", roles)), worth));
     }
@@ -345,7 +368,8 @@ fn narrow_tokens(server: &Server) -> Vec<Credential> {
 fn altered(token: &str) -> String {
     let mut parts = token.split('.');
     let (head, payload, signature) = (parts.next(), parts.next(), parts.next());
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload.expect("a payload")).expect("base64url");
+    let payload =
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload.expect("a payload")).expect("base64url");
     let claims: Value = serde_json::from_slice(&payload).expect("claims");
     let claims = with(claims, "sub", json!("root")).to_string();
     format!("{}.{}.{}", head.expect("a header"), base64url(claims.as_bytes()), signature.expect("a signature"))

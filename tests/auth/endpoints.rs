@@ -74,7 +74,16 @@ pub const ENDPOINTS: [Endpoint; 16] = [
 ];
 
 const fn get(template: &'static str, path_and_query: &'static str, need: Need) -> Endpoint {
-    Endpoint { method: "GET", template, path_and_query, body: "", content_type: "", need, status: 200, policy: "minute" }
+    Endpoint {
+        method: "GET",
+        template,
+        path_and_query,
+        body: "",
+        content_type: "",
+        need,
+        status: 200,
+        policy: "minute",
+    }
 }
 
 const fn post(template: &'static str, body: &'static str, content_type: &'static str, need: Need) -> Endpoint {

@@ -63,7 +63,8 @@ fn a_million_random_kids_cause_one_fetch() {
 fn a_peer_that_fails_is_slowed_down_and_a_good_credential_from_there_is_not() {
     let server = Server::with(|settings| settings.limits.failures_per_minute = 20);
     let key = server.runtime.block_on(server.running().auth.keys.create("me", Grants::ALL, None)).expect("a key").key;
-    let statuses: Vec<u16> = (0..40).map(|n| server.get_as("/auth/whoami", &forged(&format!("{n:012}"))).status).collect();
+    let statuses: Vec<u16> =
+        (0..40).map(|n| server.get_as("/auth/whoami", &forged(&format!("{n:012}"))).status).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 20, "{statuses:?}");
     assert!(statuses[20..].iter().all(|status| *status == 429), "{statuses:?}");
     let refused = server.get_as("/auth/whoami", &forged("000000000000"));

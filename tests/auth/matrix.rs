@@ -38,9 +38,10 @@ fn every_endpoint_answers_every_credential_as_the_contract_says() {
             let answer = ask(&server, endpoint, credential, &form);
             let expected = expected(endpoint, credential);
             row += &format!(" {}", answer.status);
-            wrong.extend(differences(&answer, &expected).map(|what| {
-                format!("{} {} with {}: {what}", endpoint.method, endpoint.template, credential.name)
-            }));
+            wrong.extend(
+                differences(&answer, &expected)
+                    .map(|what| format!("{} {} with {}: {what}", endpoint.method, endpoint.template, credential.name)),
+            );
             wrong.extend(leak(&answer, credential).map(|what| {
                 format!("{} {} with {} shows {what}", endpoint.method, endpoint.template, credential.name)
             }));
@@ -94,7 +95,12 @@ fn what_a_credential_is_worth_is_what_whoami_says() {
         };
         let Held { issuer, subject, grants } = &**held;
         assert_eq!((&told["issuer"], &told["subject"]), (&issuer.as_str().into(), &subject.as_str().into()));
-        assert_eq!(words("scopes"), grants.scopes.iter().map(|scope| scope.to_string()).collect(), "{}", credential.name);
+        assert_eq!(
+            words("scopes"),
+            grants.scopes.iter().map(|scope| scope.to_string()).collect(),
+            "{}",
+            credential.name
+        );
         assert_eq!(words("roles"), grants.roles.iter().map(|role| role.to_string()).collect(), "{}", credential.name);
     }
 }
@@ -102,7 +108,8 @@ fn what_a_credential_is_worth_is_what_whoami_says() {
 /// The rule: from what an endpoint needs and what a credential is worth.
 fn expected(endpoint: &Endpoint, credential: &Credential) -> Expected {
     let plain = |status, error| Expected { status, challenge: None, error, counted: false };
-    let admitted = Expected { counted: true, ..plain(endpoint.status, (endpoint.status >= 400).then_some("Not Found")) };
+    let admitted =
+        Expected { counted: true, ..plain(endpoint.status, (endpoint.status >= 400).then_some("Not Found")) };
     let has_basic = credential.headers.iter().any(|(_, value)| value.starts_with("Basic "));
     let scope = match endpoint.need {
         Need::Nothing | Need::OwnBody => return plain(endpoint.status, None),
@@ -148,7 +155,11 @@ fn differences(answer: &Answer, expected: &Expected) -> impl Iterator<Item = Str
         }
     };
     compare("the status", answer.status.to_string(), expected.status.to_string());
-    compare("the challenge", format!("{:?}", answer.header("www-authenticate")), format!("{:?}", expected.challenge.as_deref()));
+    compare(
+        "the challenge",
+        format!("{:?}", answer.header("www-authenticate")),
+        format!("{:?}", expected.challenge.as_deref()),
+    );
     if let Some(error) = expected.error {
         let body: Value = serde_json::from_str(&answer.text).unwrap_or_default();
         compare("error", body["error"].to_string(), format!("\"{error}\""));
@@ -168,13 +179,16 @@ fn differences(answer: &Answer, expected: &Expected) -> impl Iterator<Item = Str
 /// A credential that an answer shows again, if it is long enough to be one.
 fn leak(answer: &Answer, credential: &Credential) -> Option<String> {
     let sent = credential.headers.iter().filter_map(|(_, value)| value.split(' ').next_back());
-    let told = |secret: &str| secret.len() > 20 && (answer.text.contains(secret) || format!("{:?}", answer.headers).contains(secret));
+    let told = |secret: &str| {
+        secret.len() > 20 && (answer.text.contains(secret) || format!("{:?}", answer.headers).contains(secret))
+    };
     sent.filter(|secret| told(secret)).map(|_| "what was sent".to_string()).next()
 }
 
 fn client_credentials(server: &Server) -> String {
     let issuer = &server.running().auth.issuer;
-    let grants = analytics::model::Grants { scopes: [Scope::ReadAnalytics].into_iter().collect(), ..Default::default() };
+    let grants =
+        analytics::model::Grants { scopes: [Scope::ReadAnalytics].into_iter().collect(), ..Default::default() };
     let client = server.runtime.block_on(issuer.create_client("matrix", grants)).expect("a client");
     format!("grant_type=client_credentials&client_id={}&client_secret={}", client.id, client.secret)
 }

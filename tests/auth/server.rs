@@ -90,8 +90,7 @@ impl Server {
             "" if method != "POST" && method != "PUT" => self.agent.run(request.body(()).expect("a request")),
             _ => self.agent.run(request.body(body.as_bytes()).expect("a request")),
         };
-        let (head, mut body) =
-            response.unwrap_or_else(|e| panic!("{method} {path_and_query}: {e}")).into_parts();
+        let (head, mut body) = response.unwrap_or_else(|e| panic!("{method} {path_and_query}: {e}")).into_parts();
         let text = body.read_to_string().expect("text");
         Answer { status: head.status.as_u16(), headers: head.headers, text }
     }

@@ -48,8 +48,12 @@ impl Signer {
     /// What a careless verifier would take for a shared secret.
     pub fn rsa_pem(&self) -> String {
         let der: PublicKeyX509Der = self.rsa.public_key().as_der().expect("DER");
-        let body: Vec<String> =
-            STANDARD.encode(der.as_ref()).as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into()).collect();
+        let body: Vec<String> = STANDARD
+            .encode(der.as_ref())
+            .as_bytes()
+            .chunks(64)
+            .map(|line| String::from_utf8_lossy(line).into())
+            .collect();
         format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", body.join("\n"))
     }
 
