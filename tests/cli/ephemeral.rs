@@ -18,10 +18,15 @@ pub struct ThrowAway {
 
 impl ThrowAway {
     pub fn start(arguments: &[&str]) -> ThrowAway {
+        ThrowAway::start_with(arguments, &[])
+    }
+
+    fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> ThrowAway {
         let place = Place::new();
         fs::create_dir(place.path().join("tmp")).unwrap();
         let mut command = place.command();
         command.arg("serve").args(arguments).env("TMPDIR", place.path().join("tmp")).stdout(Stdio::piped());
+        command.envs(environment.iter().copied());
         let mut server = Server::start(command);
         let mut stdout = server.stdout();
         let mut line = String::new();
@@ -88,6 +93,38 @@ fn the_token_and_the_key_of_an_ephemeral_server_may_do_everything() {
     assert_eq!(erased.status(), 204);
     let metrics = agent.get(url("/metrics")).header("X-API-Key", server.word("api_key")).call().unwrap();
     assert_eq!(metrics.status(), 200);
+}
+
+#[test]
+fn the_token_of_an_ephemeral_server_is_an_access_token_and_nothing_limits_it() {
+    let server = ThrowAway::start(&["--ephemeral"]);
+    let whoami = server.get("/auth/whoami");
+    assert_eq!((&whoami["subject"], &whoami["roles"]), (&"token".into(), &serde_json::json!(["report_admin"])));
+    assert_eq!(server.word("token").split('.').count(), 3, "a JWT");
+    for _ in 0..150 {
+        server.get("/auth/whoami");
+    }
+    let limited = ThrowAway::start_with(&["--ephemeral"], &[("ANALYTICS_LIMITS_REQUESTS_PER_MINUTE", "3")]);
+    let url = format!("{}/auth/whoami", limited.word("url"));
+    let statuses = [(); 4].map(|()| get(&url, limited.word("token")).0);
+    assert_eq!(statuses, [200, 200, 200, 429], "a limit that is set holds");
+}
+
+#[test]
+fn a_server_that_is_thrown_away_keeps_an_audit_trail_only_where_it_is_asked_for() {
+    let trail = |environment: &[(&str, &str)]| {
+        let server = ThrowAway::start_with(&["--ephemeral"], environment);
+        assert_eq!(get(&format!("{}/metrics", server.word("url")), "no-such-key").0, 401);
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(2);
+        loop {
+            let failed = server.get("/logs/system-events?severity=warning&service=analytics")["events"].clone();
+            if failed != serde_json::json!([]) || std::time::Instant::now() > until || environment.is_empty() {
+                return failed.as_array().unwrap().len();
+            }
+        }
+    };
+    assert_eq!(trail(&[("ANALYTICS_AUDIT_EVENTS", "true")]), 1);
+    assert_eq!(trail(&[]), 0);
 }
 
 #[test]

@@ -167,3 +167,39 @@ fn a_foreign_file_is_left_as_it_is() {
     assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(place.database()).unwrap(), content);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_leaves_no_core_dump() {
+    let place = Place::new();
+    let server = place.serve();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+}
+
+#[test]
+fn plain_text_beyond_this_machine_is_warned_of_once() {
+    let place = Place::new();
+    let warned = |public_url: &str| {
+        let mut command = place.command();
+        command.args(["serve", "--listen", "0.0.0.0:0"]).env("ANALYTICS_SERVER_PUBLIC_URL", public_url);
+        let (_, said) = Server::start(command).stop("TERM");
+        said.matches("without TLS").count()
+    };
+    assert_eq!(warned("http://analytics.example.com"), 1);
+    assert_eq!(warned("https://analytics.example.com"), 0);
+    let (_, said) = place.serve().stop("TERM");
+    assert!(!said.contains("without TLS"), "{said}");
+}
+
+#[test]
+fn what_an_administrator_changes_without_a_server_stands_in_the_trail() {
+    let place = Place::new();
+    let key = place.run(&["key", "create", "--owner", "me", "--scope", "read:analytics"]).ok();
+    let server = place.serve();
+    let (_, log) = server.get("/logs/system-events?service=analytics&order=asc", key.trim_end());
+    let first = &log["events"][0];
+    assert_eq!((&first["severity"], &first["attributes"]["how"]), (&"info".into(), &"created".into()), "{log}");
+    assert!(!log.to_string().contains(key.trim_end()));
+}
