@@ -107,9 +107,10 @@ fn expected(endpoint: &Endpoint, credential: &Credential) -> Expected {
     let plain = |status, error| Expected { status, challenge: None, error, counted: false };
     let admitted =
         Expected { counted: true, ..plain(endpoint.status, (endpoint.status >= 400).then_some("Not Found")) };
-    let scheme = credential.headers.iter().find_map(|(name, value)| {
-        (*name == "authorization").then(|| value.split(' ').next().unwrap_or_default())
-    });
+    let scheme = credential
+        .headers
+        .iter()
+        .find_map(|(name, value)| (*name == "authorization").then(|| value.split(' ').next().unwrap_or_default()));
     let scope = match endpoint.need {
         Need::Nothing | Need::OwnBody => return plain(endpoint.status, None),
         Need::OwnForm => {
