@@ -26,6 +26,9 @@ const UNPACK_ELSEWHERE_FROM_BYTES: usize = 16 * 1024;
 const FOREIGN_TYPES: [&str; 6] =
     ["multipart/", "text/xml", "application/xml", "application/x-protobuf", "application/protobuf", "text/html"];
 
+/// How long the rest of a short body is waited for.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What a body is allowed, by itself and together with those of all other requests.
 pub struct Limits {
     bytes_max: usize,
@@ -173,6 +176,22 @@ fn too_large(bytes_max: usize) -> Error {
             "the body may hold at most {bytes_max} bytes, decompressed (limits.body_bytes_max); send it in smaller batches"
         ),
     )
+}
+
+/// Reads away what a refused request left unread; only for bodies that are known to be short. False if it does not end
+/// soon. Often the body is in a packet behind the head's, and the refusal would be faster than it.
+pub async fn drain<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> bool {
+    let rest = async {
+        while !body.is_end_stream() {
+            match body.frame().await {
+                None => return true,
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return false,
+            }
+        }
+        true
+    };
+    tokio::time::timeout(DRAIN_TIMEOUT, rest).await.unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -41,10 +41,12 @@ mod usage_summary;
 mod users;
 mod well_known;
 mod whoami;
+mod wiring;
 
 pub use conn::{serve_local, serve_tcp};
 pub use local::{Local, LocalResponse, SocketClient};
 pub use openapi::DOCUMENT as OPENAPI;
 pub use query::percent_encode;
-pub use service::{Peer, Service, Wiring};
+pub use service::{Peer, Service};
 pub use settings::Settings;
+pub use wiring::Wiring;

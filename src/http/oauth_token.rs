@@ -98,8 +98,9 @@ async fn verify_client<'s>(
     // What cannot be an id is nobody's: it is counted against the peer alone.
     let id = Id::new(id).ok();
     let holder = id.as_ref().map(|id| Target::new(TargetKind::Client, id.as_str()));
+    // A wrong secret costs a digest, and nobody guesses one: so the limits are asked only when it has failed, and whoever
+    // knows a client's id cannot hold the client up.
     let attempt = Attempt::new(service, address, holder, "client secret");
-    attempt.may_try()?;
     let verified = match &id {
         Some(id) => service.auth.issuer.verify_client(id.as_str(), &secret).await,
         None => Err(Denied::Client),

@@ -22,15 +22,16 @@ use super::path::{self, Entrance, Route};
 use super::query::{self, Query};
 use super::request_id::RequestIds;
 use super::respond::Reply;
+use super::wiring::Wiring;
 use super::{
     Settings, admin, cors, credentials, encoding, ingest, login, metrics, oauth_error, oauth_token, openapi, probes,
     system_events, usage_summary, users, well_known, whoami,
 };
 use crate::audit::Audit;
-use crate::auth::{Auth, Hasher, Issuer, IssuerSettings, Issuers, Keys, SigningAlgorithm};
+use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::limits::{self, Limits};
+use crate::limits::Limits;
 use crate::model::Timestamp;
 use crate::store::Store;
 
@@ -55,36 +56,6 @@ pub enum Peer {
     Network(IpAddr),
     /// The local socket, or this very process: the administrator.
     Local,
-}
-
-/// What a service is made of.
-pub struct Wiring {
-    pub store: Store,
-    pub auth: Auth,
-    pub limits: Limits,
-    pub audit: Audit,
-    pub clock: Clock,
-    pub settings: Settings,
-}
-
-impl Wiring {
-    /// With API keys alone: no trusted issuer, no limit, no audit trail.
-    pub fn plain(store: Store, clock: Clock, settings: Settings) -> Result<Wiring> {
-        let issuer = IssuerSettings {
-            url: String::new(),
-            audience: String::new(),
-            algorithm: SigningAlgorithm::EdDsa,
-            token_ttl_s: 600,
-            login_ttl_s: 3600,
-        };
-        let (secrets, passwords) = (Hasher::default(), Hasher::default());
-        let issuer = issuer.at(&settings.public_url);
-        let issuer = Issuer::new(store.clone(), clock.clone(), issuer, secrets.clone(), passwords);
-        let keys = Keys::new(store.clone(), clock.clone(), secrets);
-        let auth = Auth::new(keys, issuer, Issuers::new(vec![], clock.clone())?);
-        let limits = Limits::new(store.clone(), clock.clone(), limits::Settings::none())?;
-        Ok(Wiring { store, auth, limits, audit: Audit::off(), clock, settings })
-    }
 }
 
 /// Everything that answering takes. Needs no socket.
@@ -137,21 +108,21 @@ impl Service {
     /// Answers a request; a failure is an answer, too.
     pub async fn answer<B>(self: &Arc<Self>, request: Request<B>, peer: Peer) -> Response<Full<Bytes>>
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Unpin,
     {
         let started = self.clock.monotonic();
         let _under_way = self.metrics.request();
         let request_id = self.request_ids.next();
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         let route = path::decode(&head.method, head.uri.path(), peer.entrance());
         let index = route.as_ref().ok().map(Route::index);
         let is_long = body.size_hint().upper().is_none_or(|bytes| bytes > LEFT_UNREAD_BYTES_MAX);
         let mut visit = Visit::new(peer, &head.headers, &self.settings.trusted_proxies);
-        let outcome = self.in_time(&head, body, route, peer, &mut visit).await;
+        let outcome = self.in_time(&head, &mut body, route, peer, &mut visit).await;
         let reply = outcome.unwrap_or_else(|error| self.refusal(&self.naming_contact(error), &head, &request_id));
         let mut reply = self.dress(visit.dress(reply), &head, &request_id).await;
-        if is_long && reply.status.as_u16() >= 400 {
-            // Its body may be unread; the client must not send its next request where nobody listens any more.
+        // A body that was left unread ends the connection: the client must not send its next request where nobody listens.
+        if reply.status.as_u16() >= 400 && (is_long || !body::drain(&mut body).await) {
             reply = reply.with(header::CONNECTION, "close");
         }
         self.metrics.answered(index, reply.status, self.clock.monotonic() - started);

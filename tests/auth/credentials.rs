@@ -312,8 +312,8 @@ fn bad_headers(server: &Server) -> Vec<Credential> {
     let stranger = crate::signer::Signer::new();
     let hmac = |secret: &[u8]| hs256(&header("HS256", "rsa"), &claims(), secret);
     let bad = [
-        ("none", unsigned(&header("none", "rsa"), &claims())),
-        ("None", unsigned(&header("None", "rsa"), &claims())),
+        ("alg none", unsigned(&header("none", "rsa"), &claims())),
+        ("alg None", unsigned(&header("None", "rsa"), &claims())),
         ("HS256 with the public key, PEM", hmac(signer.rsa_pem().as_bytes())),
         ("HS256 with the public key, JWK", hmac(jwk.to_string().as_bytes())),
         ("HS256 with the public key, modulus", hmac(jwk["n"].as_str().expect("text").as_bytes())),

@@ -107,12 +107,21 @@ fn expected(endpoint: &Endpoint, credential: &Credential) -> Expected {
     let plain = |status, error| Expected { status, challenge: None, error, counted: false };
     let admitted =
         Expected { counted: true, ..plain(endpoint.status, (endpoint.status >= 400).then_some("Not Found")) };
-    let has_basic = credential.headers.iter().any(|(_, value)| value.starts_with("Basic "));
+    let scheme = credential
+        .headers
+        .iter()
+        .find_map(|(name, value)| (*name == "authorization").then(|| value.split(' ').next().unwrap_or_default()));
     let scope = match endpoint.need {
         Need::Nothing | Need::OwnBody => return plain(endpoint.status, None),
-        // Two ways to say who the client is are one too many (RFC 6749, 2.3).
-        Need::OwnForm if has_basic => return plain(400, None),
-        Need::OwnForm => return plain(endpoint.status, None),
+        Need::OwnForm => {
+            return match scheme {
+                None => plain(endpoint.status, None),
+                // Two ways to say who the client is are one too many (RFC 6749, 2.3).
+                Some("Basic") if credential.name != "basic that is no base64" => plain(400, None),
+                // No way to say it that we know (RFC 6749, 5.2).
+                _ => Expected { challenge: Some("Basic realm=\"analytics\"".into()), ..plain(401, None) },
+            };
+        }
         Need::Anyone => None,
         Need::Scope(scope) => Some(scope),
     };

@@ -107,7 +107,8 @@ fn what_is_wrong_is_told_as_rfc_6749_names_it() {
     let wrong = basic(&id, "cs_wrong");
     let both = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     let only_id = format!("grant_type=client_credentials&client_id={id}");
-    let table: [(&[(&str, &str)], &str, u16, &str); 14] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, u16, &'a str);
+    let table: [Case; 14] = [
         (&[], "", 400, "invalid_request"),
         (&[], "grant_type=", 400, "invalid_request"),
         (&[], "grant_type=password&username=ann&password=x", 400, "unsupported_grant_type"),

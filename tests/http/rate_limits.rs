@@ -1,5 +1,6 @@
 //! How often a token or key may ask, what each answer says of it, and whom failures hold up.
 
+use analytics::audit::Audit;
 use analytics::http::Local;
 use analytics::limits::{Limits, Settings};
 use analytics::model::Scope;
@@ -179,4 +180,24 @@ fn the_administrator_behind_the_local_socket_is_under_no_limit() {
         let response = server.runtime.block_on(local.send("GET", SUMMARY, None, Bytes::new())).unwrap();
         assert_eq!((response.status, response.header("ratelimit")), (200, None));
     }
+}
+
+#[test]
+fn failures_refusals_and_exceeded_limits_stand_in_the_audit_trail() {
+    let mut audit = Audit::off();
+    let server = Server::start_wired(|wiring| {
+        wiring.limits = Limits::new(wiring.store.clone(), wiring.clock.clone(), per_minute(1)).unwrap();
+        audit = Audit::new(wiring.store.clone(), wiring.clock.clone());
+        wiring.audit = audit.clone();
+    });
+    let (reader, writer) = (server.key_for(Scope::ReadAnalytics), server.key_for(Scope::WriteEvents));
+    let statuses = ["nonsense", &writer, &reader, &reader].map(|key| get_as(&server, key).status);
+    assert_eq!(statuses, [401, 403, 200, 429]);
+    server.runtime.block_on(audit.flush());
+    let log = server.get("/logs/system-events?service=analytics&severity=warning").json();
+    let mut events: Vec<_> =
+        log["events"].as_array().unwrap().iter().map(|event| event["attributes"]["event"].as_str().unwrap()).collect();
+    events.sort();
+    assert_eq!(events, ["limit_exceeded", "login_failed", "refused"]);
+    assert!(![reader, writer].iter().any(|key| log.to_string().contains(key)), "{log}");
 }

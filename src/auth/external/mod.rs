@@ -94,11 +94,10 @@ impl Issuers {
     }
 
     /// The caller of a token that was verified before, of whatever issuer: for the cost of a hash and a look-up.
-    pub fn known(&self, token: &str) -> Option<Arc<Caller>> {
-        if self.0.issuers.is_empty() {
-            return None;
-        }
-        self.cached(&fingerprint(token))
+    pub fn known(&self, sent: &Fingerprint) -> Option<Arc<Caller>> {
+        // Those whose tokens are all remembered, too: a key that is gone has to be noticed.
+        self.0.issuers.iter().for_each(|issuer| issuer.published.keep_fresh());
+        self.0.cache.get(sent, self.0.clock.unix_micros())
     }
 
     /// Verifies a JWT that claims to be of `issuer`. `is_suspect`: as [`Issuers::introspect`], which is where it goes if
@@ -106,7 +105,7 @@ impl Issuers {
     /// and cannot be fetched.
     pub async fn verify(&self, issuer: &str, token: &str, is_suspect: bool) -> Result<Arc<Caller>> {
         let fingerprint = fingerprint(token);
-        if let Some(caller) = self.cached(&fingerprint) {
+        if let Some(caller) = self.known(&fingerprint) {
             return Ok(caller);
         }
         let index = self.find(issuer).ok_or_else(|| refused("its issuer is not trusted here"))?;
@@ -126,7 +125,7 @@ impl Issuers {
     /// [`Issuers::verify`].
     pub async fn introspect(&self, token: &str, is_suspect: bool) -> Result<Arc<Caller>> {
         let fingerprint = fingerprint(token);
-        if let Some(caller) = self.cached(&fingerprint) {
+        if let Some(caller) = self.known(&fingerprint) {
             return Ok(caller);
         }
         let asked = (0..self.0.issuers.len()).filter(|index| self.0.issuers[*index].settings.introspection.is_some());
@@ -139,12 +138,6 @@ impl Issuers {
 
     fn find(&self, issuer: &str) -> Option<usize> {
         self.0.issuers.iter().position(|known| known.settings.issuer == issuer)
-    }
-
-    fn cached(&self, fingerprint: &Fingerprint) -> Option<Arc<Caller>> {
-        // Those whose tokens are all remembered, too: a key that is gone has to be noticed.
-        self.0.issuers.iter().for_each(|issuer| issuer.published.keep_fresh());
-        self.0.cache.get(fingerprint, self.0.clock.unix_micros())
     }
 
     /// Asks these issuers, in order.
@@ -162,7 +155,7 @@ impl Issuers {
         }
         let _place = self.0.desk.enter(is_suspect).await?;
         // Another request may have asked about the same token meanwhile.
-        if let Some(caller) = self.cached(&fingerprint) {
+        if let Some(caller) = self.known(&fingerprint) {
             return Ok(caller);
         }
         if self.0.desk.is_refused(&fingerprint) {

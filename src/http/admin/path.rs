@@ -175,14 +175,12 @@ impl<'a> Place<'a> {
         if let Some(id) = path.strip_suffix("/rotate").and_then(|path| segment(path, "/admin/keys/")) {
             return Some(Place::KeyRotation(id));
         }
-        let places: [(&str, fn(&'a str) -> Place<'a>); 5] = [
-            ("/admin/keys/", Place::Key),
-            ("/admin/clients/", Place::Client),
-            ("/admin/accounts/", Place::Account),
-            ("/admin/tokens/", Place::Token),
-            ("/admin/users/", Place::UserRecord),
-        ];
-        places.into_iter().find_map(|(prefix, place)| segment(path, prefix).map(place))
+        let one = |prefix| segment(path, prefix);
+        (one("/admin/keys/").map(Place::Key))
+            .or_else(|| one("/admin/clients/").map(Place::Client))
+            .or_else(|| one("/admin/accounts/").map(Place::Account))
+            .or_else(|| one("/admin/tokens/").map(Place::Token))
+            .or_else(|| one("/admin/users/").map(Place::UserRecord))
     }
 
     fn methods(&self) -> &'static str {
