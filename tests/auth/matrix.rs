@@ -39,7 +39,7 @@ fn every_endpoint_answers_every_credential_as_the_contract_says() {
             let expected = expected(endpoint, credential);
             row += &format!(" {}", answer.status);
             wrong.extend(
-                differences(&answer, &expected)
+                differences(&answer, &expected, endpoint.policy)
                     .map(|what| format!("{} {} with {}: {what}", endpoint.method, endpoint.template, credential.name)),
             );
             wrong.extend(leak(&answer, credential).map(|what| {
@@ -153,7 +153,7 @@ fn ask(server: &Server, endpoint: &Endpoint, credential: &Credential, form: &str
     server.send(endpoint.method, endpoint.path_and_query, &headers, body)
 }
 
-fn differences(answer: &Answer, expected: &Expected) -> impl Iterator<Item = String> {
+fn differences(answer: &Answer, expected: &Expected, policy: &str) -> impl Iterator<Item = String> {
     let mut wrong = vec![];
     let mut compare = |what: &str, is: String, should: String| {
         if is != should {
@@ -172,12 +172,9 @@ fn differences(answer: &Answer, expected: &Expected) -> impl Iterator<Item = Str
         let told = body["message"].as_str().is_some_and(|message| message.len() > 10);
         compare("a message", told.to_string(), "true".into());
     }
-    let policy = answer.header("ratelimit-policy").map(str::to_string);
-    compare("being counted", policy.is_some().to_string(), expected.counted.to_string());
-    if let Some(policy) = policy {
-        compare("the quota", policy.contains(&format!(";q={QUOTA};w=60")).to_string(), "true".into());
-        compare("RateLimit", answer.header("ratelimit").is_some().to_string(), "true".into());
-    }
+    let due = expected.counted.then(|| format!("\"{policy}\";q={QUOTA};w=60"));
+    compare("RateLimit-Policy", format!("{:?}", answer.header("ratelimit-policy")), format!("{:?}", due.as_deref()));
+    compare("RateLimit", answer.header("ratelimit").is_some().to_string(), expected.counted.to_string());
     compare("X-Request-Id", answer.header("x-request-id").is_some().to_string(), "true".into());
     wrong.into_iter()
 }
