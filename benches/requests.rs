@@ -219,10 +219,9 @@ async fn answer(request: Request<Incoming>, check: Check) -> Result<Response<Ful
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(check) = &check {
         let standing = let_in(&request, &check.0, &check.1).await;
-        let policy = format!("\"{}\";q={};w={}", standing.policy, standing.quota, standing.window_s);
-        let limit = format!("\"{}\";r={};t={}", standing.policy, standing.remaining, standing.reset_s);
-        response.headers_mut().insert("ratelimit-policy", HeaderValue::try_from(policy).expect("ASCII"));
-        response.headers_mut().insert("ratelimit", HeaderValue::try_from(limit).expect("ASCII"));
+        let header = |text: String| HeaderValue::try_from(text).expect("ASCII");
+        response.headers_mut().insert("ratelimit-policy", header(standing.policy_header()));
+        response.headers_mut().insert("ratelimit", header(standing.limit_header()));
     }
     Ok(response)
 }

@@ -138,15 +138,16 @@ impl Keys {
         let row = self.0.store.snapshot()?.key(parts.id)?.filter(is_right).ok_or_else(refused)?;
         let caller = Arc::new(caller(&row.id, &row.owner, row.grants, row.expires_at, &fingerprint));
         self.0.cache.remember(fingerprint, Arc::clone(&caller), row.id.clone(), seen);
-        self.touch(&row.id);
+        self.touch(&row.id, self.0.clock.unix_micros());
         Ok(caller)
     }
 
     /// The caller of a key that has proven itself: for the cost of a hash and a look-up.
     fn known(&self, fingerprint: &Fingerprint) -> Option<Arc<Caller>> {
-        if let Some(caller) = self.0.cache.get(fingerprint, self.0.clock.unix_micros()) {
+        let now = self.0.clock.unix_micros();
+        if let Some(caller) = self.0.cache.get(fingerprint, now) {
             if let Some(Target { name: id, .. }) = caller.targets.first() {
-                self.touch(id);
+                self.touch(id, now);
             }
             return Some(caller);
         }
@@ -158,8 +159,7 @@ impl Keys {
     }
 
     /// Notes that a key is used, in the background: no request waits for a note about itself.
-    fn touch(&self, id: &str) {
-        let now = self.0.clock.unix_micros();
+    fn touch(&self, id: &str, now: i64) {
         if !self.0.touched.is_due(id, now) {
             return;
         }

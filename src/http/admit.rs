@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hyper::header::{HeaderMap, HeaderName, WWW_AUTHENTICATE};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use ipnet::IpNet;
 
@@ -50,10 +50,10 @@ impl Visit {
             let challenge = format!("Bearer realm=\"analytics\", error=\"insufficient_scope\", scope=\"{scope}\"");
             reply = reply.with(WWW_AUTHENTICATE, &challenge);
         }
-        if let Some(Standing { policy, quota, window_s, remaining, reset_s }) = self.standing {
-            reply = reply
-                .with(RATE_LIMIT_POLICY, &format!("\"{policy}\";q={quota};w={window_s}"))
-                .with(RATE_LIMIT, &format!("\"{policy}\";r={remaining};t={reset_s}"));
+        if let Some(standing) = self.standing {
+            let headers = [(RATE_LIMIT_POLICY, standing.policy_header()), (RATE_LIMIT, standing.limit_header())];
+            let written = headers.map(|(name, text)| (name, HeaderValue::try_from(text).expect("ASCII of our own")));
+            reply.headers.extend(written);
         }
         reply
     }

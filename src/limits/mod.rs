@@ -73,6 +73,38 @@ pub struct Standing {
     pub reset_s: u64,
 }
 
+impl Standing {
+    /// `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers): the quota and its window.
+    pub fn policy_header(&self) -> String {
+        header(self.policy, &[(";q=", self.quota.into()), (";w=", self.window_s.into())])
+    }
+
+    /// `RateLimit`: what is left of the quota, and the seconds until there is more.
+    pub fn limit_header(&self) -> String {
+        header(self.policy, &[(";r=", self.remaining.into()), (";t=", self.reset_s)])
+    }
+}
+
+/// Written by hand: every answer has two of these, and the formatter would cost more than counting does.
+fn header(policy: &str, parameters: &[(&str, u64)]) -> String {
+    let mut text = String::with_capacity(64);
+    text.push('"');
+    text.push_str(policy);
+    text.push('"');
+    for (name, value) in parameters {
+        text.push_str(name);
+        push_number(&mut text, *value);
+    }
+    text
+}
+
+fn push_number(text: &mut String, number: u64) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.push(char::from(b'0' + (number % 10) as u8));
+}
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Limits(Arc<Inner>);
