@@ -61,6 +61,7 @@ enum Holder {
 }
 
 struct Group {
+    /// The first, or what the others have in common.
     entry: Entry,
     last_at: Timestamp,
     more: u64,
@@ -85,9 +86,13 @@ impl Groups {
         }
         let is_of_others = key.1.is_none();
         if let Some(group) = self.groups.get_mut(&key) {
+            // The first has a line of its own: what it was says nothing of those that came after it.
+            match group.more {
+                0 => group.entry = entry,
+                _ => group.entry.forget_differences(&entry),
+            }
             group.more += 1;
             group.last_at = now;
-            group.entry.forget_differences(&entry);
             return None;
         }
         self.groups.insert(key, Group { entry: entry.clone(), last_at: now, more: 0 });

@@ -156,16 +156,30 @@ async fn addresses_of_one_ipv6_network_are_one_source_and_a_mapped_one_is_ipv4()
 #[tokio::test]
 async fn what_differs_within_a_group_is_not_said_of_all() {
     let room = Room::new();
-    for (what, source) in [("read:analytics", "203.0.113.7"), ("admin", "203.0.113.8"), ("admin", "203.0.113.7")] {
+    let refused = [("read:metrics", "203.0.113.7"), ("read:analytics", "203.0.113.8"), ("admin", "203.0.113.7")];
+    for (what, source) in refused {
         let source = Some(source.parse().unwrap());
         room.audit.note(Entry::Refused { issuer: "local".into(), subject: "me".into(), what, source });
     }
     room.audit.flush().await;
     let events = room.events();
-    assert_eq!(events[0].message, r#""me" of "local" was refused for want of read:analytics"#);
+    assert_eq!(events[0].message, r#""me" of "local" was refused for want of read:metrics"#);
     assert_eq!(events[1].message, r#""me" of "local" was refused 2 more times for want of several"#);
     assert_eq!(attributes(&events[0])["source"], "203.0.113.7");
     assert!(attributes(&events[1]).get("source").is_none());
+}
+
+#[tokio::test]
+async fn what_was_told_of_the_first_of_a_group_is_not_mixed_into_the_others() {
+    let room = Room::new();
+    for (what, source) in [("read:analytics", "203.0.113.7"), ("admin", "203.0.113.8"), ("admin", "203.0.113.8")] {
+        let source = Some(source.parse().unwrap());
+        room.audit.note(Entry::Refused { issuer: "local".into(), subject: "me".into(), what, source });
+    }
+    room.audit.flush().await;
+    let events = room.events();
+    assert_eq!(events[1].message, r#""me" of "local" was refused 2 more times for want of admin"#);
+    assert_eq!(attributes(&events[1])["source"], "203.0.113.8");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ pub fn run(global: Global, command: AccountCommand) -> Outcome {
             change(global, name.name.as_str(), json!({"password": password}), outcome)
         }
         AccountCommand::Role { name, granted } => {
-            let outcome = format!("may now {}; its log-ins and tokens have ended", granted.words());
+            let outcome = format!("now has {}; its log-ins and tokens have ended", granted.words());
             let told = json!({"scopes": granted.scopes(), "roles": granted.roles()});
             change(global, name.name.as_str(), told, &outcome)
         }

@@ -50,7 +50,7 @@ pub fn refuse_cross_site(method: &Method, headers: &HeaderMap, sent: &Credential
 }
 
 fn from_authorization(value: &HeaderValue) -> Result<Credential> {
-    const RULE: &str = "the Authorization header must be \"Bearer <key>\" or \"Basic <base64 of user:key>\"";
+    const RULE: &str = "the Authorization header must be \"Bearer <token or key>\" or \"Basic <base64 of user:key>\"";
     let value = text(value)?;
     let (scheme, rest) = value.split_once(' ').ok_or_else(|| Error::new(Kind::Unauthorized, RULE))?;
     let rest = rest.trim();

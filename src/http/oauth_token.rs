@@ -114,7 +114,7 @@ async fn verify_client<'s>(
 /// What the issuer denies, told to the client; a credential that did not hold is counted.
 fn refuse(service: &Service, denied: Denied, attempt: &Attempt, address: Option<IpAddr>) -> Refusal {
     const CLIENT: &str = "the client is unknown or revoked, or its secret is wrong";
-    const GRANT: &str = "the refresh token is none, has expired, or was used or revoked; log in again";
+    const GRANT: &str = "the refresh token is unknown, expired, used or revoked; log in again";
     let (code, told) = match denied {
         Denied::Client => (Code::InvalidClient, CLIENT),
         Denied::Grant => (Code::InvalidGrant, GRANT),

@@ -173,8 +173,8 @@ fn unknown(name: &str, known: &[&str]) -> Error {
     let shown: String = name.chars().take(64).collect();
     if is_credential(name) {
         return Error::invalid(format!(
-            "unknown parameter {shown:?}: a key is never read from the URL; send it as \"Authorization: Bearer <key>\" \
-             or \"X-API-Key: <key>\""
+            "unknown parameter {shown:?}: a credential is never read from the URL; send an access token or an API key as \
+             \"Authorization: Bearer <token or key>\", or a key as \"X-API-Key: <key>\""
         ));
     }
     match known {

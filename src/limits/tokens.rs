@@ -24,9 +24,10 @@ impl TokenQuotas {
 
     pub fn refusal(&self, wait_s: u64) -> Error {
         let limits = [(self.per_minute, "a minute"), (self.per_hour, "an hour")];
-        let limits = limits.iter().filter(|(quota, _)| *quota > 0).map(|(quota, span)| format!("{quota} {span}"));
+        let limits =
+            limits.iter().filter(|(quota, _)| *quota > 0).map(|(quota, span)| format!("{quota} tokens {span}"));
         let message = format!(
-            "a client or account may fetch {} tokens; use the one you have until it expires, or try again in {wait_s} s; \
+            "a client or account may fetch {}; use the one you have until it expires, or try again in {wait_s} s; \
              the administrator can raise the limit with `analytics limit set`",
             limits.collect::<Vec<_>>().join(" and ")
         );
@@ -88,6 +89,6 @@ mod tests {
         assert_eq!(windows.take(&by_hour, 0), Err(3_600));
         assert!(TokenQuotas { per_minute: 0, per_hour: 0 }.is_unlimited());
         let message = by_hour.refusal(5).message;
-        assert!(message.contains("100 an hour") && !message.contains("minute"), "{message}");
+        assert!(message.contains("fetch 100 tokens an hour;") && !message.contains("minute"), "{message}");
     }
 }

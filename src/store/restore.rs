@@ -39,6 +39,7 @@ pub struct Restored {
 /// `NotFound` if there is no such backup, `Invalid` if it is none, `StorageFull` if there is no room, `Internal` if
 /// something cannot be read or written.
 pub fn restore(file: &Path, database: &Path, options: RestoreOptions, now_unix_micros: i64) -> Result<Restored> {
+    let backup = open(file)?;
     let _lock = Lock::take(database)?;
     // Behind symbolic links: the link stays, what it leads to is replaced.
     let place = beside(database, "");
@@ -52,13 +53,20 @@ pub fn restore(file: &Path, database: &Path, options: RestoreOptions, now_unix_m
         return Err(Error::new(Kind::Conflict, message));
     }
     let draft = Draft::beside(&place)?;
-    copy(file, draft.path())?;
+    copy(backup, file, draft.path())?;
     let renewed = renew(draft.path(), file, options.keep_signing_keys, now_unix_micros);
     let has_signing_keys = renewed.map_err(|error| no_room(&place, error))?;
     let kept_aside = if has_content { Some(move_aside(&place, now_unix_micros)?) } else { None };
     remove_companions(&place)?;
     let bytes = draft.publish(&place)?;
     Ok(Restored { kept_aside, bytes, has_signing_keys })
+}
+
+fn open(file: &Path) -> Result<File> {
+    File::open(file).map_err(|e| match e.kind() {
+        ErrorKind::NotFound => Error::new(Kind::NotFound, format!("there is no backup at {}", file.display())),
+        _ => cannot("open", file, e),
+    })
 }
 
 /// A copy of a file alone is no backup of a database whose newest commits stand in its WAL.
@@ -72,16 +80,10 @@ fn refuse_if_in_use(file: &Path, place: &Path) -> Result<()> {
     Err(Error::invalid(message))
 }
 
-fn copy(file: &Path, draft: &Path) -> Result<()> {
-    let copied = File::open(file).and_then(|mut from| {
-        let mut to = fs::OpenOptions::new().write(true).truncate(true).open(draft)?;
-        std::io::copy(&mut from, &mut to)
-    });
-    match copied {
+fn copy(mut backup: File, file: &Path, draft: &Path) -> Result<()> {
+    let to = fs::OpenOptions::new().write(true).truncate(true).open(draft);
+    match to.and_then(|mut to| std::io::copy(&mut backup, &mut to)) {
         Ok(_) => Ok(()),
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            Err(Error::new(Kind::NotFound, format!("there is no backup at {}", file.display())))
-        }
         Err(e) if e.kind() == ErrorKind::StorageFull => Err(no_room(draft, Error::new(Kind::StorageFull, ""))),
         Err(e) => Err(cannot("copy", file, e)),
     }

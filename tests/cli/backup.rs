@@ -254,6 +254,8 @@ fn what_is_no_backup_replaces_nothing() {
         assert!(std::fs::read(place.database()).unwrap() == before, "{file}");
     }
     assert!(!names(&place).iter().any(|name| name.contains(".part-") || name.contains(".before-")));
+    let absent = place.run(&["restore", "absent.db"]);
+    assert!(absent.stderr.contains("there is no backup at"), "{}", absent.stderr);
 }
 
 #[test]

@@ -69,6 +69,9 @@ impl IssuerSettings {
         if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
             return Err("it needs an audience, or any token of it would do, whomever it is meant for".into());
         }
+        if self.algorithms.is_empty() {
+            return Err("it needs an algorithm, or no signed token of it would do".into());
+        }
         if self.algorithms.iter().any(|algorithm| algorithm.family() == AlgorithmFamily::Hmac) {
             return Err("HS256, HS384 and HS512 are not taken: whoever can verify them can forge them".into());
         }

@@ -72,6 +72,7 @@ fn settings_that_make_no_sense_are_refused() {
     let bad = [
         ("twice", vec![good(), good()]),
         ("audience", vec![IssuerSettings { audiences: vec![], ..good() }]),
+        ("algorithm", vec![IssuerSettings { algorithms: vec![], ..good() }]),
         ("HS256", vec![IssuerSettings { algorithms: vec![jsonwebtoken::Algorithm::HS256], ..good() }]),
         ("neither keys nor introspection", vec![IssuerSettings { keys: None, ..good() }]),
         ("https", vec![IssuerSettings { issuer: "http://id.example.com".into(), ..good() }]),
