@@ -7,7 +7,8 @@ use super::Entry;
 use crate::limits::peer_prefix;
 use crate::model::Timestamp;
 
-/// Groups of one minute; whoever comes on top is counted with the others of the kind.
+/// Groups of one kind in one minute; whoever comes on top is counted with the others of the kind. A flood of one kind takes
+/// no room from another.
 const GROUPS_MAX: usize = 1000;
 /// What an entry keeps of a name. Names of ours are shorter; those of trusted issuers may be anything.
 const NAME_CHARS_MAX: usize = 256;
@@ -47,11 +48,11 @@ impl Times {
 #[derive(Default)]
 pub struct Groups {
     minute: i64,
-    groups: HashMap<Key, Group>,
+    by_kind: HashMap<&'static str, HashMap<Key, Group>>,
 }
 
-/// Kind, and whose it is; no holder: the others.
-type Key = (&'static str, Option<Holder>);
+/// Whose it is; None: the others'.
+type Key = Option<Holder>;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Holder {
@@ -80,12 +81,13 @@ impl Groups {
         let Some(holder) = entry.holder() else {
             return Some(Line { at: now, entry, times: Times::Once, is_of_others: false });
         };
-        let mut key = (entry.kind(), Some(holder));
-        if self.groups.len() >= GROUPS_MAX && !self.groups.contains_key(&key) {
-            key.1 = None;
+        let groups = self.by_kind.entry(entry.kind()).or_default();
+        let mut key = Some(holder);
+        if groups.len() >= GROUPS_MAX && !groups.contains_key(&key) {
+            key = None;
         }
-        let is_of_others = key.1.is_none();
-        if let Some(group) = self.groups.get_mut(&key) {
+        let is_of_others = key.is_none();
+        if let Some(group) = groups.get_mut(&key) {
             // The first has a line of its own: what it was says nothing of those that came after it.
             match group.more {
                 0 => group.entry = entry,
@@ -95,17 +97,17 @@ impl Groups {
             group.last_at = now;
             return None;
         }
-        self.groups.insert(key, Group { entry: entry.clone(), last_at: now, more: 0 });
+        groups.insert(key, Group { entry: entry.clone(), last_at: now, more: 0 });
         Some(Line { at: now, entry, times: Times::First, is_of_others })
     }
 
     /// Ends every group: what of it has not been written yet, oldest first.
     pub fn end(&mut self) -> Vec<Line> {
-        let line = |((_, holder), group): (Key, Group)| {
+        let line = |(holder, group): (Key, Group)| {
             let Group { entry, last_at, more } = group;
             (more > 0).then_some(Line { at: last_at, entry, times: Times::More(more), is_of_others: holder.is_none() })
         };
-        let mut lines: Vec<Line> = std::mem::take(&mut self.groups).into_iter().filter_map(line).collect();
+        let mut lines: Vec<Line> = std::mem::take(&mut self.by_kind).into_values().flatten().filter_map(line).collect();
         lines.sort_by_key(|line| line.at);
         lines
     }

@@ -132,6 +132,18 @@ async fn a_flood_of_sources_makes_no_flood_of_events() {
 }
 
 #[tokio::test]
+async fn a_flood_of_one_kind_hides_nobody_of_another() {
+    let room = Room::new();
+    for n in 0..2_000_u32 {
+        room.fail_from(&std::net::Ipv4Addr::from(n).to_string());
+    }
+    room.audit.note(Entry::RefreshTokenReused { account: "ann".into(), source: None });
+    room.write().await;
+    let messages = room.messages();
+    assert!(messages.iter().any(|message| message.contains("\"ann\"")), "{:?}", messages.last());
+}
+
+#[tokio::test]
 async fn addresses_of_one_ipv6_network_are_one_source_and_a_mapped_one_is_ipv4() {
     let room = Room::new();
     for n in 0..100 {

@@ -33,6 +33,11 @@ impl<'s> Attempt<'s> {
         self.address.map_or(Ok(()), |address| self.service.limits.may_try(address, self.holder.as_ref()))
     }
 
+    /// To be held while a secret is compared that takes time.
+    pub fn undecided(&self) -> Undecided<'_> {
+        Undecided(Some(self))
+    }
+
     /// Counts one token for the holder. Errors with `TooManyRequests`.
     pub fn take_token(&self) -> Result<()> {
         self.holder.as_ref().map_or(Ok(()), |holder| self.service.limits.take_token(holder))
@@ -44,5 +49,23 @@ impl<'s> Attempt<'s> {
         let Some(address) = self.address else { return Ok(()) };
         self.service.audit.note(Entry::LoginFailed { source: address, way: self.way });
         self.service.limits.failed(address, self.holder.as_ref()).map_or(Ok(()), Err::<(), Error>)
+    }
+}
+
+/// A try of which nobody knows yet how it ends. Whoever hangs up before they are told has tried all the same, and has cost
+/// as much: dropped undecided, it counts as failed.
+pub struct Undecided<'a>(Option<&'a Attempt<'a>>);
+
+impl Undecided<'_> {
+    pub fn decided(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Undecided<'_> {
+    fn drop(&mut self) {
+        if let Some(attempt) = self.0 {
+            let _ = attempt.failed();
+        }
     }
 }

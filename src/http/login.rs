@@ -39,7 +39,12 @@ pub async fn post<B: Body<Data = Bytes>>(
     let attempt = Attempt::new(service, address, holder, "password");
     attempt.may_try()?;
     let Some(name) = name else { return Err(wrong(&attempt)) };
-    match service.auth.issuer.log_in(name.as_str(), password, || attempt.take_token()).await {
+    let undecided = attempt.undecided();
+    // Asked again once the password is right: of many tries at once no more may count than of as many one by one.
+    let may_begin = || attempt.may_try().and_then(|()| attempt.take_token());
+    let outcome = service.auth.issuer.log_in(name.as_str(), password, may_begin).await;
+    undecided.decided();
+    match outcome {
         Ok(answer) => oauth_token::given(&answer),
         Err(Denied::Failed(error)) => Err(error),
         Err(Denied::Client | Denied::Grant | Denied::Reused { .. } | Denied::Scope(_)) => Err(wrong(&attempt)),

@@ -33,6 +33,7 @@ pub fn backup(database: &Path, file: &Path, options: BackupOptions) -> Result<u6
         return Err(Error::new(Kind::NotFound, message));
     }
     refuse_own_files(database, file)?;
+    refuse_what_is_no_file(file)?;
     if !options.overwrite && fs::symlink_metadata(file).is_ok() {
         let message = format!("{} is there already; name another file, or overwrite it with --force", file.display());
         return Err(Error::new(Kind::Conflict, message));
@@ -50,6 +51,14 @@ fn refuse_own_files(database: &Path, file: &Path) -> Result<()> {
     let own = ["", "-wal", "-shm", ".lock", ".sock"].map(|suffix| fs::metadata(beside(database, suffix)));
     if own.into_iter().flatten().any(is_target) {
         return Err(Error::invalid(format!("{} belongs to the database itself; name another file", file.display())));
+    }
+    Ok(())
+}
+
+/// A rename would put the backup in the place of a device, `/dev/null` say.
+fn refuse_what_is_no_file(file: &Path) -> Result<()> {
+    if fs::metadata(file).is_ok_and(|found| !found.is_file()) {
+        return Err(Error::invalid(format!("{} is not a file that a backup could be; name another", file.display())));
     }
     Ok(())
 }

@@ -56,7 +56,7 @@ pub fn restore(file: &Path, database: &Path, options: RestoreOptions, now_unix_m
     copy(backup, file, draft.path())?;
     let renewed = renew(draft.path(), file, options.keep_signing_keys, now_unix_micros);
     let has_signing_keys = renewed.map_err(|error| no_room(&place, error))?;
-    let kept_aside = if has_content { Some(move_aside(&place, now_unix_micros)?) } else { None };
+    let kept_aside = if has_content { Some(keep_aside(&place, now_unix_micros)?) } else { None };
     remove_companions(&place)?;
     let bytes = draft.publish(&place)?;
     Ok(Restored { kept_aside, bytes, has_signing_keys })
@@ -129,16 +129,17 @@ fn change_identity(conn: &mut Connection, keep_signing_keys: bool, now: i64) -> 
     Ok(keys > 0)
 }
 
-/// Gives the former database another name, with what belongs to it.
-fn move_aside(place: &Path, now: i64) -> Result<PathBuf> {
+/// Gives the former database another name, with what belongs to it. Where the file system knows links it has its own name,
+/// too, until the new one takes that: whatever comes between, there is a database.
+fn keep_aside(place: &Path, now: i64) -> Result<PathBuf> {
     let now = Timestamp::from_unix_micros(now).map_or_else(|| now.to_string(), |now| now.to_string());
     let aside = with_suffix(place, &format!(".before-{}", now.replace(':', "")));
     write_wal_back(place);
-    rename(place, &aside)?;
+    link(place, &aside)?;
     // Damaged, or of another program: then its WAL is left, and is as good as it was.
     let wal = with_suffix(place, "-wal");
     if fs::exists(&wal).unwrap_or(false) {
-        rename(&wal, &with_suffix(&aside, "-wal"))?;
+        link(&wal, &with_suffix(&aside, "-wal"))?;
     }
     Ok(aside)
 }
@@ -161,6 +162,12 @@ fn remove_companions(place: &Path) -> Result<()> {
     Ok(())
 }
 
-fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(|e| cannot("rename", from, e))
+/// Never over another file.
+fn link(from: &Path, to: &Path) -> Result<()> {
+    let linked = fs::hard_link(from, to);
+    match linked {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(cannot("make", to, e)),
+        Err(_) => fs::rename(from, to).map_err(|e| cannot("rename", from, e)),
+        Ok(()) => Ok(()),
+    }
 }

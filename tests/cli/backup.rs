@@ -224,6 +224,33 @@ fn what_a_crash_has_left_is_kept_whole_and_touches_nothing_restored() {
 }
 
 #[test]
+fn a_restore_that_fails_half_way_leaves_the_database_in_its_place() {
+    let (place, _) = place();
+    place.run(&["backup", "b.db"]).ok();
+    import(&place, LATER);
+    // Cannot be cleared away.
+    std::fs::create_dir(place.path().join("analytics.db-journal")).unwrap();
+    let failed = place.run(&["restore", "--force", "b.db"]);
+    assert_eq!(failed.code, 1, "{}", failed.stderr);
+    std::fs::remove_dir(place.path().join("analytics.db-journal")).unwrap();
+    assert!(place.database().exists(), "{:?}", names(&place));
+    assert_eq!(users(&place.database()), 3);
+}
+
+#[test]
+fn a_backup_takes_the_place_of_nothing_but_a_file() {
+    let (place, _) = place();
+    let listener = std::os::unix::net::UnixListener::bind(place.path().join("socket")).unwrap();
+    std::fs::create_dir(place.path().join("folder")).unwrap();
+    for name in ["socket", "folder"] {
+        let refused = place.run(&["backup", "--force", name]);
+        assert!(refused.code == 1 && refused.stderr.contains("not a file"), "{name}: {}", refused.stderr);
+    }
+    assert!(!std::fs::metadata(place.path().join("socket")).unwrap().is_file());
+    drop(listener);
+}
+
+#[test]
 fn what_is_no_backup_replaces_nothing() {
     let (place, _) = place();
     place.run(&["backup", "b.db"]).ok();

@@ -1,11 +1,13 @@
 //! Log-ins with a password, and what the server takes a credential for.
 
+use std::time::{Duration, Instant};
+
 use analytics::limits::Settings as LimitSettings;
 use analytics::model::Scope;
 use serde_json::{Value, json};
 
 use super::oauth::limited;
-use super::server::{Answer, Server};
+use super::server::{Answer, PATIENCE, Server, send};
 
 const PASSWORD: &str = "correct horse battery";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -130,6 +132,41 @@ fn guessing_ends_in_429_and_a_good_token_of_the_same_address_passes() {
     let statuses: Vec<u16> = (0..6).map(|_| log_in(&server, "ann", "wrong horse battery").status).collect();
     assert_eq!((statuses.first(), statuses.last()), (Some(&401), Some(&429)), "{statuses:?}");
     assert_eq!(server.whoami(&token).status, 200);
+}
+
+#[test]
+fn whoever_hangs_up_before_the_answer_has_tried_all_the_same() {
+    let server = server();
+    let body = json!({"username": "ann", "password": "wrong horse battery"}).to_string();
+    let head = "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    for _ in 0..10 {
+        send(&mut server.connect(), request.as_bytes());
+    }
+    let until = Instant::now() + PATIENCE;
+    while !server.get("/metrics").text().contains("analytics_auth_failures_total 10") {
+        assert!(Instant::now() < until, "a try was not counted");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    log_in(&server, "ann", "wrong horse battery").error(429, "Too Many Requests");
+}
+
+#[test]
+fn many_guesses_at_once_count_as_many_one_by_one() {
+    let server = server();
+    let guess = |password: &'static str| {
+        let server = &server;
+        move || log_in(server, "ann", password).status
+    };
+    std::thread::scope(|scope| {
+        let wrong: Vec<_> = (0..30).map(|_| scope.spawn(guess("wrong horse battery"))).collect();
+        // They stand in line by then, and each takes as long as argon2 does.
+        std::thread::sleep(Duration::from_millis(100));
+        let right = scope.spawn(guess(PASSWORD));
+        let wrong = wrong.into_iter().map(|guess| guess.join().unwrap());
+        assert_eq!(wrong.filter(|status| *status == 401).count(), 10);
+        assert_eq!(right.join().unwrap(), 429);
+    });
 }
 
 #[test]
