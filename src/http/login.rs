@@ -39,7 +39,8 @@ pub async fn post<B: Body<Data = Bytes>>(
     let attempt = Attempt::new(service, address, holder, "password");
     attempt.may_try()?;
     let Some(name) = name else { return Err(wrong(&attempt)) };
-    match service.auth.issuer.log_in(name.as_str(), password, || attempt.take_token()).await {
+    let log_in = service.auth.issuer.log_in(name.as_str(), password, || attempt.may_try(), || attempt.take_token());
+    match log_in.await {
         Ok(answer) => oauth_token::given(&answer),
         Err(Denied::Failed(error)) => Err(error),
         Err(Denied::Client | Denied::Grant | Denied::Reused { .. } | Denied::Scope(_)) => Err(wrong(&attempt)),
