@@ -43,11 +43,13 @@ impl Hasher {
 
     /// Whether the secret is the one that was hashed. Errors with `Busy` if too many wait.
     pub async fn matches(&self, secret: String, hash: String) -> Result<bool> {
-        self.run(move || {
-            PasswordHash::new(&hash)
-                .is_ok_and(|hash| Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok())
-        })
-        .await
+        self.run(move || is_match(&secret, &hash)).await
+    }
+
+    /// As [`Hasher::matches`], once `may_try` allows it. That is asked at the head of the line: whoever failed too often by
+    /// then has no further try, though they took their places before.
+    pub async fn matches_if(&self, may_try: impl FnOnce() -> Result<()>, secret: String, hash: String) -> Result<bool> {
+        self.run_if(may_try, move || is_match(&secret, &hash)).await
     }
 
     /// How often argon2 has been run.
@@ -55,11 +57,20 @@ impl Hasher {
         self.0.runs.load(Relaxed)
     }
 
-    /// The permit moves into the work: a client that hangs up frees nothing early.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        self.run_if(|| Ok(()), work).await
+    }
+
+    /// The permit moves into the work: a client that hangs up frees nothing early.
+    async fn run_if<T: Send + 'static>(
+        &self,
+        may_run: impl FnOnce() -> Result<()>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
         let _waiting = Waiting::enter(&self.0.waiting)?;
         let permit = Arc::clone(&self.0.permit).acquire_owned().await;
         let permit = permit.map_err(|_| Error::internal("the hashing permits are closed"))?;
+        may_run()?;
         self.0.runs.fetch_add(1, Relaxed);
         let work = tokio::task::spawn_blocking(move || {
             let done = work();
@@ -68,6 +79,10 @@ impl Hasher {
         });
         work.await.map_err(|e| Error::internal(format!("hashing: {e}")))
     }
+}
+
+fn is_match(secret: &str, hash: &str) -> bool {
+    PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok())
 }
 
 /// A place in line, given up when the work is done or the client has gone.

@@ -40,9 +40,10 @@ pub async fn post<B: Body<Data = Bytes>>(
     attempt.may_try()?;
     let Some(name) = name else { return Err(wrong(&attempt)) };
     let undecided = attempt.undecided();
-    // Asked again once the password is right: of many tries at once no more may count than of as many one by one.
+    // Asked again at the head of argon2's line, and once the password is right: of many tries at once no more may count
+    // than of as many one by one.
     let may_begin = || attempt.may_try().and_then(|()| attempt.take_token());
-    let outcome = service.auth.issuer.log_in(name.as_str(), password, may_begin).await;
+    let outcome = service.auth.issuer.log_in(name.as_str(), password, || attempt.may_try(), may_begin).await;
     undecided.decided();
     match outcome {
         Ok(answer) => oauth_token::given(&answer),

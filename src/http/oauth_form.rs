@@ -1,5 +1,7 @@
 //! What comes to the token endpoint: a form, and a client's id and secret in it or in the Authorization header.
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
@@ -42,17 +44,16 @@ impl TokenForm {
     pub fn parse(bytes: &[u8]) -> Outcome<TokenForm> {
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("the body is not UTF-8"))?;
         let mut form = TokenForm::default();
-        let mut names: Vec<String> = vec![];
+        let mut names: HashSet<String> = HashSet::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = form_decode(name).map_err(|rule| malformed(format!("a parameter's name {rule}")))?;
-            if names.contains(&name) {
-                return Err(malformed("a parameter stands more than once; give each once"));
-            }
             if let Some(place) = form.place(&name).filter(|_| !value.is_empty()) {
                 *place = Some(form_decode(value).map_err(|rule| malformed(format!("the value of {name} {rule}")))?);
             }
-            names.push(name);
+            if !names.insert(name) {
+                return Err(malformed("a parameter stands more than once; give each once"));
+            }
         }
         Ok(form)
     }
@@ -142,6 +143,15 @@ mod tests {
             assert_eq!(TokenForm::parse(bad.as_bytes()).err().map(code), Some(Code::InvalidRequest), "{bad}");
         }
         assert!(TokenForm::parse(b"scope=\xff").is_err());
+    }
+
+    #[test]
+    fn a_form_of_many_names_takes_no_longer_than_its_length_asks_for() {
+        // Each compared with all before it would be five thousand million comparisons.
+        let form: String = (0..100_000).map(|n| format!("{n:06x}&")).collect();
+        let started = std::time::Instant::now();
+        assert!(TokenForm::parse(form.as_bytes()).is_ok());
+        assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
     }
 
     #[test]

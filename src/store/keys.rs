@@ -1,5 +1,7 @@
 //! API keys at rest.
 
+use std::fmt;
+
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::{Snapshot, Store};
@@ -7,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::{Grants, Roles, Scopes};
 
 /// A row of api_key. Times are Unix microseconds.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// The public part of the key.
     pub id: String,
@@ -119,4 +121,11 @@ pub(super) fn grants(row: &Row) -> rusqlite::Result<Grants> {
         rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
     };
     Ok(Grants { scopes: Scopes::parse(&scopes).map_err(unknown)?, roles: Roles::parse(&roles).map_err(unknown)? })
+}
+
+/// Without what is known of the secret.
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKey").field("id", &self.id).field("owner", &self.owner).finish_non_exhaustive()
+    }
 }

@@ -168,7 +168,7 @@ fn own_tokens(server: &Server) -> Vec<Credential> {
     };
     let account_token = |name: &str| {
         runtime.block_on(issuer.create_account(name, PASSWORD.into(), Grants::ALL)).expect("an account");
-        runtime.block_on(issuer.log_in(name, PASSWORD.into(), || Ok(()))).unwrap_or_else(|e| panic!("{e:?}"))
+        runtime.block_on(issuer.log_in(name, PASSWORD.into(), || Ok(()), || Ok(()))).unwrap_or_else(|e| panic!("{e:?}"))
     };
     let issue = |grants| runtime.block_on(issuer.issue_token("script", grants, 3600)).expect("a token");
     let (client, of_client) = client_token(false);

@@ -192,3 +192,19 @@ fn any_good_credential_may_ask_what_it_is() {
     let (status, who) = server.admin("GET", "/auth/whoami", "");
     assert_eq!((status, &who["subject"], &who["expires_at"]), (200, &json!("administrator"), &Value::Null));
 }
+
+#[test]
+fn guesses_that_come_at_once_are_held_up_as_those_one_by_one() {
+    let server = Server::start_wired(limited(LimitSettings::none()));
+    account(&server);
+    let tried = |server: &Server| server.service.auth().issuer.argon2_runs().1;
+    let before = tried(&server);
+    std::thread::scope(|scope| {
+        for _ in 0..60 {
+            scope.spawn(|| log_in(&server, "ann", "wrong horse battery"));
+        }
+    });
+    let guesses = tried(&server) - before;
+    assert!((10..=12).contains(&guesses), "{guesses}");
+    assert_eq!(log_in(&server, "ann", PASSWORD).status, 429);
+}

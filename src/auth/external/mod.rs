@@ -188,7 +188,8 @@ impl Issuers {
         match self.0.desk.ask(token, &issuer.settings, own, address, &self.0.fetcher).await? {
             Answer::Inactive => Ok(None),
             Answer::Active(claims) => {
-                let caller = Arc::new(issuer.caller(&claims, introspection::subject(&claims), token));
+                let caller =
+                    Arc::new(issuer.caller(&claims, introspection::subject(&claims), jwt::counted_part(token)));
                 let bound = i64::try_from(own.cache.as_micros()).unwrap_or(i64::MAX).min(CACHE_FOR_MICROS);
                 let good_until = self.0.clock.unix_micros().saturating_add(bound);
                 self.0.cache.remember_until(fingerprint, Arc::clone(&caller), index, seen, good_until);

@@ -39,7 +39,8 @@ enum Material {
 impl PublicKey {
     /// None unless it is a good key (RFC 7517) for signatures, of a type that we know.
     pub fn from_jwk(jwk: &Map<String, Value>) -> Option<PublicKey> {
-        if !is_for_signatures(jwk) {
+        // Whoever can read a private half can sign with it.
+        if !is_for_signatures(jwk) || jwk.contains_key("d") {
             return None;
         }
         let material = material_of_jwk(jwk)?;

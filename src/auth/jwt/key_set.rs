@@ -32,6 +32,12 @@ impl KeySet {
         KeySet::of(keys.iter().filter_map(|jwk| PublicKey::from_jwk(jwk.as_object()?)).collect())
     }
 
+    /// Keys of ours, however many: to be told that they are too many would help nobody. Those that cannot be used are left
+    /// out.
+    pub fn from_own(jwks: &[Value]) -> KeySet {
+        KeySet { keys: jwks.iter().filter_map(|jwk| PublicKey::from_jwk(jwk.as_object()?)).collect() }
+    }
+
     /// Reads PEM public keys, or certificates; a key that cannot be used is an error.
     pub fn from_pem(pem: &[u8]) -> Result<KeySet, String> {
         check_size(pem)?;

@@ -85,6 +85,11 @@ pub fn signed_part(token: &str) -> &str {
     token.rsplit_once('.').map_or(token, |(signed, _)| signed)
 }
 
+/// The same where it is not known whether a token is signed at all: the whole of it if it has not the form of a JWT.
+pub fn counted_part(token: &str) -> &str {
+    if claimed_issuer(token).is_some() { signed_part(token) } else { token }
+}
+
 const UNREADABLE: Refusal = Refusal::Bad("it cannot be read as a JWT");
 
 /// The parts of a compact token (RFC 7515, 3.1), as they were sent.

@@ -13,12 +13,14 @@ use crate::store::{Account, Login, Refresh, Refreshed, Snapshot};
 const SID_LEN: usize = 22;
 
 impl Issuer {
-    /// Whether there is an account, of any state, behind a name costs the same time as whether there is none. `may_begin`
-    /// is asked once the password is right, so that wrong ones use nothing up; its error stands in `Denied::Failed`.
+    /// Whether there is an account, of any state, behind a name costs the same time as whether there is none. `may_try` is
+    /// asked when the password's turn to be compared has come, `may_begin` once it is right, so that wrong ones use nothing
+    /// up; their errors stand in `Denied::Failed`.
     pub async fn log_in(
         &self,
         name: &str,
         password: String,
+        may_try: impl FnOnce() -> Result<()>,
         may_begin: impl FnOnce() -> Result<()>,
     ) -> std::result::Result<TokenAnswer, Denied> {
         if password::is_hopeless(&password) {
@@ -26,7 +28,7 @@ impl Issuer {
         }
         let account = self.0.store.snapshot()?.account(name)?.filter(|account| account.disabled_at.is_none());
         let hash = account.as_ref().map_or(password::NOBODYS_HASH, |account| &account.password_hash);
-        let is_right = self.0.passwords.matches(password, hash.to_string()).await?;
+        let is_right = self.0.passwords.matches_if(may_try, password, hash.to_string()).await?;
         let account = account.filter(|_| is_right).ok_or(Denied::Client)?;
         may_begin()?;
         self.begin(account).await

@@ -45,7 +45,7 @@ async fn place_of_ann() -> Place {
 impl Place {
     /// A log-in of ann whose access token is known by heart.
     async fn log_in(&self) -> TokenAnswer {
-        let answer = self.issuer.log_in("ann", PASSWORD.into(), || Ok(())).await.unwrap();
+        let answer = self.issuer.log_in("ann", PASSWORD.into(), || Ok(()), || Ok(())).await.unwrap();
         assert!(self.knows(&answer) && self.knows(&answer));
         answer
     }
@@ -94,12 +94,16 @@ async fn a_name_without_an_account_costs_as_much_as_a_wrong_password() {
     let tries = [("ann", "some other password"), ("nobody", PASSWORD), ("bob", PASSWORD), ("", PASSWORD), ("ann", "x")];
     for (name, password) in tries {
         let before = place.passwords.runs();
-        assert_eq!(denied(place.issuer.log_in(name, password.into(), || Ok(())).await), "Client", "{name:?}");
+        assert_eq!(
+            denied(place.issuer.log_in(name, password.into(), || Ok(()), || Ok(())).await),
+            "Client",
+            "{name:?}"
+        );
         assert_eq!(place.passwords.runs(), before + 1, "{name:?}");
     }
     let before = place.passwords.runs();
     for name in ["ann", "nobody"] {
-        assert_eq!(denied(place.issuer.log_in(name, "x".repeat(1_025), || Ok(())).await), "Client");
+        assert_eq!(denied(place.issuer.log_in(name, "x".repeat(1_025), || Ok(()), || Ok(())).await), "Client");
     }
     assert_eq!(place.passwords.runs(), before);
 }
@@ -146,7 +150,7 @@ async fn every_change_of_an_account_takes_effect_at_once() {
         let place = place_of_ann().await;
         place.issuer.create_account("bob", PASSWORD.into(), Grants::ALL).await.unwrap();
         let (first, other) = (place.log_in().await, place.log_in().await);
-        let bobs = place.issuer.log_in("bob", PASSWORD.into(), || Ok(())).await.unwrap();
+        let bobs = place.issuer.log_in("bob", PASSWORD.into(), || Ok(()), || Ok(())).await.unwrap();
         let changed = match change {
             "disabled" => place.issuer.set_account_disabled("ann", true).await,
             "password" => place.issuer.set_account_password("ann", "another good one".into()).await,
@@ -164,7 +168,7 @@ async fn an_enabled_account_logs_in_anew_and_its_old_log_ins_stay_ended() {
     let place = place_of_ann().await;
     let first = place.log_in().await;
     place.issuer.set_account_disabled("ann", true).await.unwrap();
-    assert_eq!(denied(place.issuer.log_in("ann", PASSWORD.into(), || Ok(())).await), "Client");
+    assert_eq!(denied(place.issuer.log_in("ann", PASSWORD.into(), || Ok(()), || Ok(())).await), "Client");
     place.issuer.set_account_disabled("ann", false).await.unwrap();
     assert!(!place.knows(&first));
     assert_eq!(denied(place.refresh(&first).await), "Grant");
@@ -175,8 +179,8 @@ async fn an_enabled_account_logs_in_anew_and_its_old_log_ins_stay_ended() {
 async fn only_the_new_password_opens() {
     let place = place_of_ann().await;
     place.issuer.set_account_password("ann", "another good one".into()).await.unwrap();
-    assert_eq!(denied(place.issuer.log_in("ann", PASSWORD.into(), || Ok(())).await), "Client");
-    place.issuer.log_in("ann", "another good one".into(), || Ok(())).await.unwrap();
+    assert_eq!(denied(place.issuer.log_in("ann", PASSWORD.into(), || Ok(()), || Ok(())).await), "Client");
+    place.issuer.log_in("ann", "another good one".into(), || Ok(()), || Ok(())).await.unwrap();
 }
 
 #[tokio::test]
@@ -292,10 +296,10 @@ async fn what_may_not_go_on_uses_nothing_up_and_a_wrong_secret_is_not_even_asked
     fn never() -> Result<()> {
         unreachable!("the secret is wrong")
     }
-    assert_eq!(denied(place.issuer.log_in("ann", "wrong horse battery".into(), never).await), "Client");
+    assert_eq!(denied(place.issuer.log_in("ann", "wrong horse battery".into(), || Ok(()), never).await), "Client");
     assert_eq!(denied(place.issuer.refresh("rt_none", None, never).await), "Grant");
     let first = place.log_in().await;
-    assert!(matches!(place.issuer.log_in("ann", PASSWORD.into(), too_many).await, Err(Denied::Failed(_))));
+    assert!(matches!(place.issuer.log_in("ann", PASSWORD.into(), || Ok(()), too_many).await, Err(Denied::Failed(_))));
     assert!(matches!(place.issuer.refresh(refresh_token(&first), None, too_many).await, Err(Denied::Failed(_))));
     place.refresh(&first).await.unwrap();
 }

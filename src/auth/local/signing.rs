@@ -143,12 +143,8 @@ impl Signing {
 
 impl Ring {
     fn new(keys: &[SigningKey], signer: Option<Signer>) -> Result<Ring> {
-        let jwks = json!({ "keys": keys.iter().map(public_jwk).collect::<Result<Vec<_>>>()? });
-        let verifying = match keys {
-            [] => KeySet::default(),
-            _ => KeySet::from_jwks(jwks.to_string().as_bytes()).map_err(Error::internal)?,
-        };
-        Ok(Ring { signer, verifying, jwks })
+        let jwks = keys.iter().map(public_jwk).collect::<Result<Vec<_>>>()?;
+        Ok(Ring { signer, verifying: KeySet::from_own(&jwks), jwks: json!({ "keys": jwks }) })
     }
 
     /// The current key. Errors with `Internal` if the ring was made to verify only.

@@ -233,3 +233,15 @@ async fn suspects_wait_in_a_line_of_their_own() {
         suspect.await.unwrap().ok();
     }
 }
+
+#[tokio::test]
+async fn a_signed_token_that_is_asked_about_counts_by_what_was_signed() {
+    let fixture = Fixture::start().await;
+    let token = fresh_token(&TestKey::ed25519("k"), ISSUER);
+    // As ECDSA lets anybody make one: the same token with another good signature.
+    let twin = format!("{}.c2lnbmF0dXJl", jwt::signed_part(&token));
+    let (first, second) = (fixture.issuers.verify(ISSUER, &token, false), fixture.issuers.verify(ISSUER, &twin, false));
+    assert_eq!(first.await.unwrap().partition, second.await.unwrap().partition);
+    // Blind to its form where it has none that we know.
+    assert_ne!(fixture.ask("a.b.c").await.unwrap().partition, fixture.ask("a.b.d").await.unwrap().partition);
+}

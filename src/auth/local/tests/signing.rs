@@ -176,3 +176,17 @@ async fn a_damaged_key_is_named_and_nothing_of_it_shown() {
     assert_eq!(error.kind, Kind::Internal);
     assert!(error.message.contains("\"bent\"") && !error.message.contains("a secret"), "{error}");
 }
+
+#[tokio::test]
+async fn more_rotations_within_a_day_than_a_foreign_set_may_hold_keys_leave_every_token_good() {
+    let fixture = fixture();
+    let (_, first) = client_token(&fixture.issuer, reader()).await;
+    for _ in 0..110 {
+        fixture.issuer.rotate().await.unwrap();
+    }
+    let (_, last) = client_token(&fixture.issuer, reader()).await;
+    // One that reads them all from the database.
+    let issuer = fixture.with(settings());
+    assert!(is_good(&issuer, &first) && is_good(&issuer, &last));
+    assert_eq!(kids(&issuer).len(), 111);
+}
