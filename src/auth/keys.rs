@@ -172,7 +172,7 @@ fn caller(id: &str, owner: &str, grants: Grants, expires_at: Option<i64>, finger
     Caller {
         principal: Principal::local(owner, grants),
         partition: partition(fingerprint),
-        targets: vec![Target::new(TargetKind::Key, id)],
+        targets: vec![Target::new(TargetKind::Key, id), Target::new(TargetKind::Account, owner)],
         expires_at,
     }
 }

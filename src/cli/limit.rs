@@ -74,19 +74,29 @@ async fn set(admin: &Admin, target: &Target, amounts: &Amounts) -> Outcome {
     Ok(())
 }
 
-/// A limit for a mistyped id would limit nobody, in silence. Of tokens and subjects only their issuers know.
+/// A limit for a mistyped id would limit nobody, in silence. Of a pasted token and of subjects only their issuers know.
 async fn must_exist(admin: &Admin, target: &Target) -> Outcome {
-    let (path, list, field, command) = match target.kind {
-        TargetKind::Key => ("/admin/keys", "keys", "id", "key list"),
-        TargetKind::Client => ("/admin/clients", "clients", "id", "client list"),
-        TargetKind::Account => ("/admin/accounts", "accounts", "name", "account list"),
+    // Where such a name may stand: path, list, field.
+    let (places, what): (&[(&str, &str, &str)], &str) = match target.kind {
+        TargetKind::Key => (&[("/admin/keys", "keys", "id")], "key {}; `analytics key list` shows all"),
+        TargetKind::Client => (&[("/admin/clients", "clients", "id")], "client {}; `analytics client list` shows all"),
+        TargetKind::Account => (
+            &[
+                ("/admin/accounts", "accounts", "name"),
+                ("/admin/keys", "keys", "owner"),
+                ("/admin/tokens", "tokens", "subject"),
+            ],
+            "account {}, nor a key or token of that owner; `analytics account list` and `key list` show all",
+        ),
         TargetKind::Token | TargetKind::Subject => return Ok(()),
     };
-    let all: Value = ask(admin, "GET", path, &Value::Null).await?;
-    if all[list].as_array().is_some_and(|all| all.iter().any(|one| one[field] == target.name.as_str())) {
-        return Ok(());
+    for (path, list, field) in places {
+        let all: Value = ask(admin, "GET", path, &Value::Null).await?;
+        if all[list].as_array().is_some_and(|all| all.iter().any(|one| one[field] == target.name.as_str())) {
+            return Ok(());
+        }
     }
-    let message = format!("there is no {} {}; `analytics {command}` shows all", target.kind.as_str(), target.name);
+    let message = format!("there is no {}", what.replace("{}", &target.name));
     Err(Failure::Failed(Error::new(Kind::NotFound, message)))
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use ipnet::IpNet;
+use parking_lot::Mutex;
 
 use super::attempt::Attempt;
 use super::client_address::client_address;
@@ -30,7 +31,7 @@ pub struct Visit {
     /// None where no credential is needed, and for the administrator behind the local socket.
     pub caller: Option<Arc<Caller>>,
     /// None where nothing was counted.
-    standing: Option<Standing>,
+    standing: Mutex<Option<Standing>>,
     /// The scope for want of which the caller was refused.
     lacking: Option<Scope>,
 }
@@ -41,7 +42,12 @@ impl Visit {
             Peer::Network(address) => Some(client_address(address, headers, trusted_proxies)),
             Peer::Local => None,
         };
-        Visit { address, caller: None, standing: None, lacking: None }
+        Visit { address, caller: None, standing: Mutex::default(), lacking: None }
+    }
+
+    /// To be told with the answer.
+    pub fn stands(&self, standing: Option<Standing>) {
+        *self.standing.lock() = standing;
     }
 
     /// The rate-limit headers of an answer, and what a credential would need that did not reach far enough (RFC 6750, 3.1).
@@ -50,7 +56,7 @@ impl Visit {
             let challenge = format!("Bearer realm=\"analytics\", error=\"insufficient_scope\", scope=\"{scope}\"");
             reply = reply.with(WWW_AUTHENTICATE, &challenge);
         }
-        if let Some(standing) = self.standing {
+        if let Some(standing) = *self.standing.lock() {
             let headers = [(RATE_LIMIT_POLICY, standing.policy_header()), (RATE_LIMIT, standing.limit_header())];
             let written = headers.map(|(name, text)| (name, HeaderValue::try_from(text).expect("ASCII of our own")));
             reply.headers.extend(written);
@@ -64,7 +70,7 @@ impl Service {
     /// counted, whatever it is answered; an answer 401 or 429 cannot come any more.
     pub(super) async fn admit(&self, route: &Route, head: &Parts, peer: Peer, visit: &mut Visit) -> Result<()> {
         let Some(need) = self.need(route).filter(|_| peer != Peer::Local) else { return Ok(()) };
-        let caller = self.caller(head, visit.address).await?;
+        let caller = self.caller(head, visit).await?;
         self.count(&caller, need.policy, visit)?;
         if let Some(scope) = need.scope {
             self.check_scope(&caller, scope, visit)?;
@@ -75,12 +81,12 @@ impl Service {
 
     /// The caller behind the request's credential. One that was sent and does not hold is counted and noted; one that
     /// holds is never held up by others that failed, so failures are looked at last.
-    async fn caller(&self, head: &Parts, address: Option<IpAddr>) -> Result<Arc<Caller>> {
+    async fn caller(&self, head: &Parts, visit: &Visit) -> Result<Arc<Caller>> {
         let found = credentials::find(&head.headers);
         let way = way(&found);
-        match self.authenticate(found, head, address).await {
+        match self.authenticate(found, head, visit.address).await {
             Err(error) if error.kind == Kind::Unauthorized && credentials::was_sent(&head.headers) => {
-                Attempt::new(self, address, None, way).failed()?;
+                Attempt::new(self, visit, None, way).failed()?;
                 Err(error)
             }
             outcome => outcome,
@@ -104,11 +110,11 @@ impl Service {
     fn count(&self, caller: &Caller, policy: Policy, visit: &mut Visit) -> Result<()> {
         match self.limits.take(caller, policy) {
             Ok(standing) => {
-                visit.standing = standing;
+                visit.stands(standing);
                 Ok(())
             }
             Err((error, standing)) => {
-                visit.standing = Some(standing);
+                visit.stands(Some(standing));
                 self.audit.note(Entry::LimitExceeded { name: limited_name(caller), policy: standing.policy });
                 Err(error)
             }

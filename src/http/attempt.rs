@@ -1,7 +1,6 @@
 //! One try at the secret of a client or an account: held against the limits, and told to the audit trail if it fails.
 
-use std::net::IpAddr;
-
+use super::admit::Visit;
 use super::service::Service;
 use crate::audit::Entry;
 use crate::error::{Error, Result};
@@ -9,8 +8,7 @@ use crate::model::Target;
 
 pub struct Attempt<'s> {
     service: &'s Service,
-    /// None behind the local socket: the administrator is not held up.
-    address: Option<IpAddr>,
+    visit: &'s Visit,
     /// The client or account whose secret is tried; None if what was sent names none.
     holder: Option<Target>,
     /// What is tried, for the audit trail.
@@ -18,19 +16,15 @@ pub struct Attempt<'s> {
 }
 
 impl<'s> Attempt<'s> {
-    pub fn new(
-        service: &'s Service,
-        address: Option<IpAddr>,
-        holder: Option<Target>,
-        way: &'static str,
-    ) -> Attempt<'s> {
-        Attempt { service, address, holder, way }
+    pub fn new(service: &'s Service, visit: &'s Visit, holder: Option<Target>, way: &'static str) -> Attempt<'s> {
+        Attempt { service, visit, holder, way }
     }
 
     /// To be asked before a secret is looked at. Errors with `TooManyRequests` if the peer, or anybody against this
     /// holder, has failed too often of late.
     pub fn may_try(&self) -> Result<()> {
-        self.address.map_or(Ok(()), |address| self.service.limits.may_try(address, self.holder.as_ref()))
+        // The administrator, behind the local socket, is not held up.
+        self.visit.address.map_or(Ok(()), |address| self.service.limits.may_try(address, self.holder.as_ref()))
     }
 
     /// To be held while a secret is compared that takes time.
@@ -40,13 +34,16 @@ impl<'s> Attempt<'s> {
 
     /// Counts one token for the holder. Errors with `TooManyRequests`.
     pub fn take_token(&self) -> Result<()> {
-        self.holder.as_ref().map_or(Ok(()), |holder| self.service.limits.take_token(holder))
+        let Some(holder) = &self.holder else { return Ok(()) };
+        let (taken, standing) = self.service.limits.take_token(holder);
+        self.visit.stands(standing);
+        taken
     }
 
     /// Counts a failure and notes it. Errors with `TooManyRequests` if there have been too many: that is the answer then.
     pub fn failed(&self) -> Result<()> {
         self.service.metrics.auth_failed();
-        let Some(address) = self.address else { return Ok(()) };
+        let Some(address) = self.visit.address else { return Ok(()) };
         self.service.audit.note(Entry::LoginFailed { source: address, way: self.way });
         self.service.limits.failed(address, self.holder.as_ref()).map_or(Ok(()), Err::<(), Error>)
     }

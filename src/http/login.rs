@@ -1,13 +1,12 @@
 //! `POST /auth/login`: a name and a password for an access token and a refresh token.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use hyper::body::Body;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use serde::Deserialize;
 
+use super::admit::Visit;
 use super::attempt::Attempt;
 use super::respond::Reply;
 use super::service::Service;
@@ -24,19 +23,14 @@ struct LogInBody {
 }
 
 /// Answers as the token endpoint does. Errors with `Unauthorized` if the pair does not hold, and does not say why.
-pub async fn post<B: Body<Data = Bytes>>(
-    service: &Service,
-    head: &Parts,
-    body: B,
-    address: Option<IpAddr>,
-) -> Result<Reply> {
+pub async fn post<B: Body<Data = Bytes>>(service: &Service, head: &Parts, body: B, visit: &Visit) -> Result<Reply> {
     check_type(head)?;
     let received = service.receive_small(head, body).await?;
     let LogInBody { username, password } = strict_json::read_secret(&received.bytes)?;
     // What cannot be a name is nobody's: it is counted against the peer alone.
     let name = Id::new(username).ok();
     let holder = name.as_ref().map(|name| Target::new(TargetKind::Account, name.as_str()));
-    let attempt = Attempt::new(service, address, holder, "password");
+    let attempt = Attempt::new(service, visit, holder, "password");
     attempt.may_try()?;
     let Some(name) = name else { return Err(wrong(&attempt)) };
     let undecided = attempt.undecided();

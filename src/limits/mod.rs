@@ -64,7 +64,7 @@ pub enum Policy {
 /// How a caller stands after a request, for the rate-limit headers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Standing {
-    /// The policy's name in the headers: "minute", "ingest".
+    /// The policy's name in the headers: "minute", "ingest", "tokens".
     pub policy: &'static str,
     pub quota: u32,
     pub window_s: u32,
@@ -161,22 +161,17 @@ impl Limits {
     }
 
     /// Counts one token for a client or an account, unless one of its two windows is full. Errors with `TooManyRequests`;
-    /// `Busy` if too many of them are counted already.
-    pub fn take_token(&self, holder: &Target) -> Result<()> {
-        let settings = &self.0.settings;
-        let targets = std::slice::from_ref(holder);
-        let per_minute = self.0.exceptions.find(targets, |set| set.tokens_per_minute);
-        let per_hour = self.0.exceptions.find(targets, |set| set.tokens_per_hour);
-        let quotas = TokenQuotas {
-            per_minute: per_minute.unwrap_or(settings.tokens_per_minute),
-            per_hour: per_hour.unwrap_or(settings.tokens_per_hour),
-        };
+    /// `Busy` if too many of them are counted already. Either way with how the holder stands, if it is under a limit.
+    pub fn take_token(&self, holder: &Target) -> (Result<()>, Option<Standing>) {
+        let quotas = self.token_quotas(holder);
         if quotas.is_unlimited() {
-            return Ok(());
+            return (Ok(()), None);
         }
-        let work = |windows: &mut TokenWindows, now| windows.take(&quotas, now);
-        let taken = self.0.tokens.with(holder.clone(), &self.0.clock, work).ok_or_else(no_room)?;
-        taken.map_err(|wait_s| quotas.refusal(wait_s))
+        let work = |windows: &mut TokenWindows, now| {
+            let taken = windows.take(&quotas, now).map_err(|wait_s| quotas.refusal(wait_s));
+            (taken, windows.standing(&quotas, now))
+        };
+        self.0.tokens.with(holder.clone(), &self.0.clock, work).unwrap_or_else(|| (Err(no_room()), None))
     }
 
     /// Errors with `TooManyRequests` if the peer, or anybody against this client or account, has failed too often of
@@ -210,6 +205,17 @@ impl Limits {
     /// False if there was none.
     pub async fn clear_override(&self, target: Target) -> Result<bool> {
         self.0.exceptions.clear(target).await
+    }
+
+    fn token_quotas(&self, holder: &Target) -> TokenQuotas {
+        let Inner { exceptions, settings, .. } = &*self.0;
+        let targets = std::slice::from_ref(holder);
+        let per_minute = exceptions.find(targets, |set| set.tokens_per_minute);
+        let per_hour = exceptions.find(targets, |set| set.tokens_per_hour);
+        TokenQuotas {
+            per_minute: per_minute.unwrap_or(settings.tokens_per_minute),
+            per_hour: per_hour.unwrap_or(settings.tokens_per_hour),
+        }
     }
 
     fn requests_per_minute(&self, caller: &Caller, policy: Policy) -> u32 {

@@ -106,13 +106,13 @@ async fn tokens_of_a_client_are_limited_by_the_minute_and_the_hour() {
     let world = World::new();
     let limits = world.limits(settings());
     let client = Target::new(TargetKind::Client, "c");
-    let take = || limits.take_token(&client);
+    let take = || limits.take_token(&client).0;
     assert!(take().is_ok() && take().is_ok());
     assert_eq!(retry_after_s(&take().unwrap_err()), 60);
     world.pass(60);
     assert!(take().is_ok());
     assert_eq!(retry_after_s(&take().unwrap_err()), 3_540);
-    assert!(limits.take_token(&Target::new(TargetKind::Account, "c")).is_ok());
+    assert!(limits.take_token(&Target::new(TargetKind::Account, "c")).0.is_ok());
     let lifted = Overrides { tokens_per_hour: Some(0), ..Overrides::default() };
     limits.set_override(client.clone(), lifted).await.unwrap();
     assert!(take().is_ok());

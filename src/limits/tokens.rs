@@ -1,8 +1,8 @@
 //! Tokens given to one client or account: a window of a minute and one of an hour, counted together or not at all.
 
 use super::partitions::Counter;
-use super::refusal;
 use super::window::Window;
+use super::{Standing, refusal};
 use crate::error::Error;
 
 /// 0 is no limit.
@@ -53,6 +53,21 @@ impl TokenWindows {
         }
         Ok(())
     }
+
+    /// How a holder stands in the window that has the least left or, if neither has anything, that is the last to have.
+    pub fn standing(&mut self, quotas: &TokenQuotas, now_micros: u64) -> Option<Standing> {
+        let TokenQuotas { per_minute, per_hour } = *quotas;
+        let minute = (per_minute > 0).then(|| standing(&mut self.minute, per_minute, now_micros));
+        let hour = (per_hour > 0).then(|| standing(&mut self.hour, per_hour, now_micros));
+        let tightness = |standing: &Standing| (std::cmp::Reverse(standing.remaining), standing.reset_s);
+        [minute, hour].into_iter().flatten().max_by_key(tightness)
+    }
+}
+
+fn standing<const SECONDS: u64>(window: &mut Window<SECONDS>, quota: u32, now_micros: u64) -> Standing {
+    let remaining = window.remaining(quota, now_micros);
+    let reset_s = window.reset_s(now_micros);
+    Standing { policy: "tokens", quota, window_s: SECONDS as u32, remaining, reset_s }
 }
 
 impl Counter for TokenWindows {

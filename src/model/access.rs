@@ -169,13 +169,13 @@ impl Principal {
 /// What an override of the limits may name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum TargetKind {
-    /// A token by its `jti`.
+    /// A token of the embedded issuer by its `jti`.
     Token,
     /// An API key by its id.
     Key,
     /// A client of the embedded issuer by its id.
     Client,
-    /// An account by its name.
+    /// A user of our own by name: an account, the owner of keys, the subject of issued tokens.
     Account,
     /// A principal of a trusted issuer: issuer and subject with a blank between.
     Subject,

@@ -182,9 +182,14 @@ fn a_fresh_token_every_second_does_not_evade_the_limits() {
     let server = Server::start_wired(limited(LimitSettings { tokens_per_minute: 2, ..LimitSettings::none() }));
     let (id, secret) = client(&server);
     let fetch = || fetch(&server, &[("Authorization", &basic(&id, &secret))], "grant_type=client_credentials");
-    assert_eq!([fetch().status, fetch().status], [200, 200]);
-    let third = fetch();
+    let (first, second, third) = (fetch(), fetch(), fetch());
+    assert_eq!([first.status, second.status], [200, 200]);
     refused(&third, 429, "temporarily_unavailable");
+    for (answer, remaining) in [(&first, 1), (&second, 0), (&third, 0)] {
+        assert_eq!(answer.header("ratelimit-policy"), Some("\"tokens\";q=2;w=60"));
+        let told = answer.header("ratelimit").unwrap();
+        assert!(told.starts_with(&format!("\"tokens\";r={remaining};t=")), "{told}");
+    }
     server.pass(third.header("retry-after").unwrap().parse().unwrap());
     assert_eq!(fetch().status, 200);
 }

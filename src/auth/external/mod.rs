@@ -32,7 +32,6 @@ const CACHE_MAX: usize = 20_000;
 const CACHE_FOR_MICROS: i64 = 24 * 3600 * 1_000_000;
 /// Longer tokens are not asked about.
 const OPAQUE_BYTES_MAX: usize = 16 * 1024;
-const TOKEN_ID_BYTES_MAX: usize = 256;
 
 /// The issuers that are trusted. Cheap to clone.
 #[derive(Clone)]
@@ -223,14 +222,11 @@ impl Issuer {
         let issuer = &self.settings.issuer;
         let subject = subject.and_then(Value::as_str).unwrap_or_default();
         let grants = grants::grants(claims, &self.settings.role, self.settings.grants);
-        let id = claims.get("jti").and_then(Value::as_str);
-        let id = id.filter(|id| !id.is_empty() && id.len() <= TOKEN_ID_BYTES_MAX);
-        let mut targets: Vec<Target> = id.map(|id| Target::new(TargetKind::Token, id)).into_iter().collect();
-        targets.push(Target::new(TargetKind::Subject, format!("{issuer} {subject}")));
         Caller {
             principal: Principal { issuer: issuer.clone(), subject: subject.to_string(), grants },
             partition: partition(&fingerprint(counted)),
-            targets,
+            // Not by its `jti`: another issuer could write the same, and take what was meant for this one.
+            targets: vec![Target::new(TargetKind::Subject, format!("{issuer} {subject}"))],
             expires_at: jwt::claims::time(claims, "exp").ok().flatten().map(|exp| exp.saturating_mul(1_000_000)),
         }
     }

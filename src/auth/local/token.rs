@@ -181,14 +181,14 @@ impl Claims {
         let roles =
             self.roles.iter().map(|role| Role::parse(role)).collect::<Option<Roles>>().ok_or_else(unlike_ours)?;
         let holder = match origin {
-            Origin::Client(id) => Some(Target::new(TargetKind::Client, id)),
-            Origin::Login { account, .. } => Some(Target::new(TargetKind::Account, account)),
-            Origin::Issued(_) => None,
+            Origin::Client(id) => Target::new(TargetKind::Client, id),
+            Origin::Login { account, .. } => Target::new(TargetKind::Account, account),
+            Origin::Issued(_) => Target::new(TargetKind::Account, &self.sub),
         };
         Ok(Caller {
             principal: Principal::local(&self.sub, Grants { scopes, roles }),
             partition,
-            targets: [Target::new(TargetKind::Token, &self.jti)].into_iter().chain(holder).collect(),
+            targets: vec![Target::new(TargetKind::Token, &self.jti), holder],
             expires_at: Some(self.expires_at()),
         })
     }

@@ -5,7 +5,7 @@ use crate::model::{Id, Target, TargetKind};
 
 const LIMIT_EXAMPLES: &str = "\
 Everybody is under the limits of the settings ([limits]); these are exceptions for one
-token, key, client, account, or subject of a trusted issuer. Each token and each key
+token, key, client, account (owner), or subject of a trusted issuer. Each token and each key
 counts by itself, those of one client or account too.
 
 Examples:
@@ -73,7 +73,7 @@ pub struct Whom {
     /// A client by its id
     #[arg(long, value_name = "ID")]
     pub client: Option<String>,
-    /// An account by its name
+    /// A user by name: an account, the owner of keys, the subject of issued tokens
     #[arg(long, value_name = "NAME", value_parser = id)]
     pub account: Option<Id>,
     /// A subject (`sub`) of a trusted issuer

@@ -32,7 +32,7 @@ async fn a_verified_token_gives_its_caller() {
     let issued = fixture.issuer.issue_token("etl", reader(), 60).await.unwrap();
     let caller = fixture.issuer.verify(&issued.token).unwrap();
     assert_eq!(caller.principal, Principal::local("etl", reader()));
-    assert_eq!(caller.targets, [Target::new(TargetKind::Token, issued.id)]);
+    assert_eq!(caller.targets, [Target::new(TargetKind::Token, issued.id), Target::new(TargetKind::Account, "etl")]);
 }
 
 #[tokio::test]
