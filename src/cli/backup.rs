@@ -1,19 +1,32 @@
 //! `backup`: a copy of the database, made while the server goes on.
 
 use super::arguments::{Backup, Global};
-use super::output::{Outcome, megabytes};
-use crate::app::say;
+use super::output::{Failure, Outcome, megabytes};
+use crate::app::{Signals, say};
+use crate::error::Error;
 use crate::store::{self, BackupOptions};
 
 pub fn run(global: Global, arguments: &Backup) -> Outcome {
     let settings = super::settings(global, vec![])?;
     let options = BackupOptions { with_signing_keys: arguments.with_signing_keys, overwrite: arguments.force };
-    let bytes = store::backup(&settings.store.path, &arguments.file, options)?;
-    say(&format!(
-        "{} is a backup of {}, {}.",
-        arguments.file.display(),
-        settings.store.path.display(),
-        megabytes(bytes)
-    ));
-    Ok(())
+    let (database, file) = (settings.store.path, arguments.file.clone());
+    super::block_on(async {
+        let mut signals =
+            Signals::listen(true).map_err(|e| Error::internal(format!("cannot listen for signals: {e}")))?;
+        let (from, to) = (database.clone(), file.clone());
+        let copying = tokio::task::spawn_blocking(move || store::backup(&from, &to, options));
+        tokio::select! {
+            copied = copying => {
+                let bytes = copied.map_err(|e| Error::internal(format!("the backup: {e}")))??;
+                say(&format!("{} is a backup of {}, {}.", file.display(), database.display(), megabytes(bytes)));
+                Ok(())
+            }
+            () = signals.next() => {
+                // The half of it may hold what the whole would not: signing keys go out of a copy last.
+                store::discard_backup(&file);
+                say("stopped; no backup was made");
+                Err(Failure::Told)
+            }
+        }
+    })
 }

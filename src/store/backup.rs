@@ -38,10 +38,16 @@ pub fn backup(database: &Path, file: &Path, options: BackupOptions) -> Result<u6
         let message = format!("{} is there already; name another file, or overwrite it with --force", file.display());
         return Err(Error::new(Kind::Conflict, message));
     }
+    Draft::discard_all(file);
     let draft = Draft::beside(file)?;
     copy(database, draft.path()).map_err(|error| no_room(file, error))?;
     finish(draft.path(), database, options.with_signing_keys).map_err(|error| no_room(file, error))?;
     draft.publish(file)
+}
+
+/// To be called when a backup is given up half-way, by a signal: nothing of it stays.
+pub fn discard_backup(file: &Path) {
+    Draft::discard_all(file);
 }
 
 /// Files of the database may not be written over, by whatever name they are called.

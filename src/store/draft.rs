@@ -9,6 +9,9 @@ use crate::error::Result;
 /// What SQLite may leave beside a file.
 const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
+/// Between the name of the file to be and 16 random hexadecimal digits.
+const INFIX: &str = ".part-";
+
 /// A file in the making, for its owner alone. It gets its name once it is whole and on the disk; until then it lies
 /// beside, and goes when it is dropped.
 pub struct Draft {
@@ -18,10 +21,27 @@ pub struct Draft {
 impl Draft {
     /// An empty file beside `file`.
     pub fn beside(file: &Path) -> Result<Draft> {
-        let path = with_suffix(file, &format!(".part-{}", hex(&random::<8>()?)));
+        let path = with_suffix(file, &format!("{INFIX}{}", hex(&random::<8>()?)));
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         made.map_err(|e| cannot("make", &path, e))?;
         Ok(Draft { path })
+    }
+
+    /// Removes drafts of `file` that whoever made them was killed over. They may hold what the file itself would not, such
+    /// as signing keys.
+    pub fn discard_all(file: &Path) {
+        let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let Some(begins) = file.file_name().map(|name| format!("{}{INFIX}", name.to_string_lossy())) else { return };
+        let Ok(entries) = std::fs::read_dir(directory) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_draft = name
+                .strip_prefix(&begins)
+                .is_some_and(|rest| rest.len() >= 16 && rest.bytes().take(16).all(|byte| byte.is_ascii_hexdigit()));
+            if is_draft {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 
     pub fn path(&self) -> &Path {

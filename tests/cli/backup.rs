@@ -55,6 +55,15 @@ fn users(database: &std::path::Path) -> i64 {
 }
 
 #[test]
+fn what_a_killed_backup_left_goes_with_the_next_one() {
+    let (place, _) = place();
+    let left = place.file("copy.db.part-0123456789abcdef", "half a copy");
+    let other = place.file("copy.db.part-of-something-else", "not ours");
+    place.run(&["backup", place.path().join("copy.db").to_str().unwrap()]).ok();
+    assert!(!std::path::Path::new(&left).exists() && std::path::Path::new(&other).exists());
+}
+
+#[test]
 fn a_restored_database_answers_as_it_did_under_another_etag() {
     let (place, key) = place();
     let server = place.serve();
