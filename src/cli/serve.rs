@@ -143,12 +143,13 @@ async fn greet_with_keys(running: &Running, demo: bool) -> Outcome {
 }
 
 fn lines_to_paste(ready: &Ready) -> String {
-    let Ready { url, token, api_key } = ready;
+    // The key is shorter than the token, and does the same.
+    let Ready { url, api_key, .. } = ready;
     format!(
         "Sample data from November 2024 to May 2025. Try:\n\n  \
-         curl -H 'Authorization: Bearer {token}' '{url}/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31'\n  \
-         curl -H 'Authorization: Bearer {token}' '{url}/reports/usage-summary?start_date=2024-11-01&end_date=2025-05-21&interval=month'\n  \
-         curl -H 'Authorization: Bearer {token}' '{url}/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31&group_by=team'\n  \
+         curl -H 'Authorization: Bearer {api_key}' '{url}/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31'\n  \
+         curl -H 'Authorization: Bearer {api_key}' '{url}/reports/usage-summary?start_date=2024-11-01&end_date=2025-05-21&interval=month'\n  \
+         curl -H 'Authorization: Bearer {api_key}' '{url}/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31&group_by=team'\n  \
          curl -H 'X-API-Key: {api_key}' '{url}/logs/system-events?limit=3'\n  \
          curl -H 'X-API-Key: {api_key}' '{url}/logs/system-events?severity=warning&limit=3&page=2'\n  \
          curl -H 'X-API-Key: {api_key}' -d '{{\"user_id\":\"u-001\",\"service\":\"web\"}}' '{url}/usage/events'\n"
