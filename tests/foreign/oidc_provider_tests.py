@@ -165,7 +165,8 @@ def id_token_is_refused(stage):
     tokens = provider.tokens_of_person("ada")
     analytics.expect(200, tokens["access_token"])
     analytics.expect(401, tokens["id_token"])
-    # Its type alone gives it away: where it need not say one, it passes for an access token without scopes.
+    # This provider writes no hash of the access token into it: its type alone gives it away, and where it need not say
+    # one, it passes for an access token without scopes.
     lax = Analytics(stage, provider.trusted(token_types=["at+jwt", "jwt"]))
     lax.expect(403, tokens["id_token"], READ)
 

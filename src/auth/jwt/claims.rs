@@ -15,6 +15,7 @@ pub fn check(claims: &Claims, expected: &Expected, now_s: i64) -> Result<(), Ref
         return Err(Refusal::Bad("it is of another issuer (\"iss\")"));
     }
     check_audience(claims.get("aud"), &expected.audiences)?;
+    check_kind(claims)?;
     check_subject(claims.get("sub"))?;
     check_end(claims, now_s)?;
     check_begin(claims, now_s)
@@ -29,6 +30,18 @@ pub fn check_audience(aud: Option<&Value>, accepted: &[String]) -> Result<(), Re
         Some(one) if is_ours(one) => Ok(()),
         Some(_) => Err(Refusal::Bad("it is meant for another audience (\"aud\")")),
     }
+}
+
+/// Where an issuer writes "JWT" into the header of everything, an id token may look like an access token, and be meant for
+/// the same audience. Hashes of what it was given with stand in id tokens only (OpenID Connect Core, 3.1.3.6 and
+/// 3.3.2.11); Keycloak says it in a claim.
+fn check_kind(claims: &Claims) -> Result<(), Refusal> {
+    let is_said =
+        claims.get("typ").and_then(Value::as_str).is_some_and(|typ| ["ID", "Refresh", "Offline"].contains(&typ));
+    if is_said || claims.contains_key("at_hash") || claims.contains_key("c_hash") {
+        return Err(Refusal::Bad("it is an id or refresh token; send the access token"));
+    }
+    Ok(())
 }
 
 /// The subject goes into quotas, the audit trail and answers: it must be a name that can stand there.
