@@ -140,15 +140,35 @@ fn whoever_hangs_up_before_the_answer_has_tried_all_the_same() {
     let body = json!({"username": "ann", "password": "wrong horse battery"}).to_string();
     let head = "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
     let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
-    for _ in 0..10 {
-        send(&mut server.connect(), request.as_bytes());
-    }
-    let until = Instant::now() + PATIENCE;
-    while !server.get("/metrics").text().contains("analytics_auth_failures_total 10") {
-        assert!(Instant::now() < until, "a try was not counted");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let tries: Vec<_> = (0..10)
+        .map(|_| {
+            let mut stream = server.connect();
+            send(&mut stream, request.as_bytes());
+            stream
+        })
+        .collect();
+    // Whoever hangs up before the server has even begun has not tried. The request for the figures is under way, too.
+    wait_for(|| {
+        metric(&server, "auth_failures_total") + metric(&server, "http_requests_in_flight") > tries.len() as u64
+    });
+    drop(tries);
+    wait_for(|| metric(&server, "auth_failures_total") == 10);
     log_in(&server, "ann", "wrong horse battery").error(429, "Too Many Requests");
+}
+
+fn metric(server: &Server, name: &str) -> u64 {
+    let (name, answer) = (format!("analytics_{name} "), server.get("/metrics"));
+    let text = answer.text();
+    let value = text.lines().find_map(|line| line.strip_prefix(name.as_str())).expect("the metric is there");
+    value.parse().expect("a whole number")
+}
+
+fn wait_for(mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "it does not come to pass");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 #[test]
@@ -159,9 +179,13 @@ fn many_guesses_at_once_count_as_many_one_by_one() {
         move || log_in(server, "ann", password).status
     };
     std::thread::scope(|scope| {
+        let server = &server;
         let wrong: Vec<_> = (0..30).map(|_| scope.spawn(guess("wrong horse battery"))).collect();
-        // They stand in line by then, and each takes as long as argon2 does.
-        std::thread::sleep(Duration::from_millis(100));
+        // They stand in line then, or have had their answer. The request for the figures is under way, too.
+        wait_for(|| {
+            let tried = metric(server, "auth_failures_total") + metric(server, "http_requests_in_flight");
+            tried > wrong.len() as u64 || wrong.iter().all(|guess| guess.is_finished())
+        });
         let right = scope.spawn(guess(PASSWORD));
         let wrong = wrong.into_iter().map(|guess| guess.join().unwrap());
         assert_eq!(wrong.filter(|status| *status == 401).count(), 10);
