@@ -127,10 +127,13 @@ fn an_answer_that_is_never_read_ends_with_its_connection() {
     let mut stream = server.connect();
     let page = format!("GET /logs/system-events?limit=1000 HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\n\r\n", server.key);
     send(&mut stream, page.as_bytes());
-    let started = Instant::now();
-    // One connection is that which asks.
-    while !server.get("/metrics").text().contains("\nanalytics_http_connections 1\n") {
-        assert!(started.elapsed() < PATIENCE, "the connection is still open");
+    // The answer is made; and then, one connection is that which asks.
+    let answered = "analytics_http_requests_total{method=\"GET\",route=\"/logs/system-events\",status=\"200\"} 1\n";
+    for figure in [answered, "\nanalytics_http_connections 1\n"] {
+        let started = Instant::now();
+        while !server.get("/metrics").text().contains(figure) {
+            assert!(started.elapsed() < PATIENCE, "it does not come to {figure}");
+        }
     }
     let mut read = vec![];
     let _ = stream.read_to_end(&mut read);
