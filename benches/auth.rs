@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use analytics::auth::{Auth, Credential, Hasher, Issuer, IssuerSettings, Issuers, Keys, SigningAlgorithm};
+use analytics::auth::{Auth, Credential, IssuerSettings, SigningAlgorithm};
 use analytics::clock::Clock;
 use analytics::limits::{Limits, Policy, Settings};
 use analytics::model::{Caller, Grants, Principal, Target, TargetKind};
@@ -92,7 +92,6 @@ fn caller(n: u128) -> Caller {
 }
 
 fn auth(store: &Store) -> Auth {
-    let (clock, secrets) = (Clock::system(), Hasher::default());
     let settings = IssuerSettings {
         url: URL.into(),
         audience: URL.into(),
@@ -100,9 +99,7 @@ fn auth(store: &Store) -> Auth {
         token_ttl_s: 600,
         login_ttl_s: 3_600,
     };
-    let issuer = Issuer::new(store.clone(), clock.clone(), settings, secrets.clone(), Hasher::default());
-    let keys = Keys::new(store.clone(), clock.clone(), secrets);
-    Auth::new(keys, issuer, Issuers::new(vec![], clock).expect("no issuers"))
+    Auth::new(store.clone(), Clock::system(), settings, vec![]).expect("no issuer that could be wrong")
 }
 
 fn store_settings(directory: &tempfile::TempDir) -> StoreSettings {

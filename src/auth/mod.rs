@@ -14,15 +14,17 @@ mod touched;
 mod unbroken;
 
 pub use external::{Fetches, Introspection, IssuerSettings as TrustedIssuer, Issuers, KeySource, RoleRule};
-pub use hashing::Hasher;
 pub use keys::{Keys, NewKey};
 pub use local::{Denied, Issuer, IssuerSettings, NewClient, NewToken, SigningAlgorithm, TokenAnswer};
 
 use std::sync::Arc;
 
 use self::cache::fingerprint;
+use self::hashing::Hasher;
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Caller, Principal, Role, Scope};
+use crate::store::Store;
 
 /// What a request carries to say who it is from.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,8 +46,15 @@ pub struct Auth {
 }
 
 impl Auth {
-    pub fn new(keys: Keys, issuer: Issuer, trusted: Issuers) -> Auth {
-        Auth { keys, issuer, trusted }
+    /// Reads key files of trusted issuers; errors with `Invalid` and a message for the operator if one cannot be read.
+    pub fn new(store: Store, clock: Clock, issuer: IssuerSettings, trusted: Vec<TrustedIssuer>) -> Result<Auth> {
+        // Keys and secrets of ours wait in one line, passwords in another: a flood of log-ins holds no key up.
+        let (secrets, passwords) = (Hasher::default(), Hasher::default());
+        Ok(Auth {
+            keys: Keys::new(store.clone(), clock.clone(), secrets.clone()),
+            issuer: Issuer::new(store, clock.clone(), issuer, secrets, passwords),
+            trusted: Issuers::new(trusted, clock)?,
+        })
     }
 
     /// `is_suspect`: the peer has failed often of late; it waits in a line of its own where an issuer has to be asked.

@@ -1,6 +1,6 @@
 use super::Settings;
 use crate::audit::Audit;
-use crate::auth::{Auth, Hasher, Issuer, IssuerSettings, Issuers, Keys, SigningAlgorithm};
+use crate::auth::{Auth, IssuerSettings, SigningAlgorithm};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::limits::{self, Limits};
@@ -26,11 +26,7 @@ impl Wiring {
             token_ttl_s: 600,
             login_ttl_s: 3600,
         };
-        let (secrets, passwords) = (Hasher::default(), Hasher::default());
-        let issuer = issuer.at(&settings.public_url);
-        let issuer = Issuer::new(store.clone(), clock.clone(), issuer, secrets.clone(), passwords);
-        let keys = Keys::new(store.clone(), clock.clone(), secrets);
-        let auth = Auth::new(keys, issuer, Issuers::new(vec![], clock.clone())?);
+        let auth = Auth::new(store.clone(), clock.clone(), issuer.at(&settings.public_url), vec![])?;
         let limits = Limits::new(store.clone(), clock.clone(), limits::Settings::none())?;
         Ok(Wiring { store, auth, limits, audit: Audit::off(), clock, settings })
     }
