@@ -26,6 +26,10 @@ pub enum Kind {
     TooLarge,
     UnsupportedMedia,
     Unprocessable,
+    /// No part of the range that was asked for exists; carries how many bytes there are.
+    RangeNotSatisfiable {
+        bytes: u64,
+    },
     TooManyRequests {
         retry_after_s: u64,
     },

@@ -5,6 +5,7 @@
 //! - [`cli`]: the command line; a thin `main` calls it.
 //! - [`app`]: settings, wiring, start and stop.
 //! - [`http`]: the only part that serves with hyper.
+//! - [`export`]: jobs that write reports into files; the only part that writes CSV and XLSX.
 //! - [`audit`]: the server's own trail in its own log.
 //! - [`auth`]: who asks, and what they may do.
 //! - [`limits`]: how often.
@@ -19,6 +20,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod error;
+pub mod export;
 pub mod http;
 pub mod ingest;
 pub mod limits;

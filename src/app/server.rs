@@ -14,6 +14,7 @@ use crate::audit::{Audit, Entry};
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
+use crate::export::Exporter;
 use crate::http;
 use crate::store::Store;
 
@@ -30,6 +31,7 @@ pub struct Running {
     /// Stands before the store, so that it goes before the lock: whoever takes the lock next finds no socket of ours.
     socket: LocalSocket,
     serving: JoinSet<()>,
+    exporter: Exporter,
     stopping: watch::Sender<bool>,
     store: Store,
 }
@@ -49,6 +51,8 @@ pub async fn start(settings: Settings, clock: Clock) -> Result<Running> {
         true => Audit::new(store.clone(), clock.clone()),
         false => Audit::off(),
     };
+    let exports = (settings.export_directory(), settings.exports.clone());
+    let exporter = Exporter::start(store.clone(), exports.0, exports.1, audit.clone(), clock.clone()).await?;
     let service = super::wiring::service(store.clone(), &settings, &bound, audit.clone(), clock)?;
     let (url, auth) = (service.public_url().to_string(), service.auth().clone());
     let stopping = watch::Sender::new(false);
@@ -58,7 +62,7 @@ pub async fn start(settings: Settings, clock: Clock) -> Result<Running> {
     let mut auditing = JoinSet::new();
     auditing.spawn(audit.clone().run());
     audit.note(Entry::Started { version: env!("CARGO_PKG_VERSION") });
-    Ok(Running { address, url, auth, audit, auditing, socket, serving, stopping, store })
+    Ok(Running { address, url, auth, audit, auditing, socket, serving, exporter, stopping, store })
 }
 
 impl Running {
@@ -76,6 +80,7 @@ impl Running {
     pub async fn stop(mut self) {
         self.stopping.send_replace(true);
         while self.serving.join_next().await.is_some() {}
+        self.exporter.stop().await;
         self.audit.note(Entry::Stopped);
         // Before its task ends: what that has begun to write would otherwise be written again.
         self.audit.flush().await;

@@ -20,5 +20,6 @@ pub fn service(store: Store, settings: &Settings, url: &str, audit: Audit, clock
     let issuer = settings.issuer.clone().at(&http.public_url);
     let auth = Auth::new(store.clone(), clock.clone(), issuer, settings.trusted_issuers.clone())?;
     let limits = Limits::new(store.clone(), clock.clone(), settings.limits.clone())?;
-    Ok(Service::new(Wiring { store, auth, limits, audit, clock, settings: http }))
+    let exports = settings.export_directory();
+    Ok(Service::new(Wiring { store, auth, limits, audit, exports, clock, settings: http }))
 }

@@ -88,6 +88,7 @@ pub fn refusal(error: &Error, request_id: &str) -> Reply {
         | Kind::TooLarge
         | Kind::UnsupportedMedia
         | Kind::Unprocessable
+        | Kind::RangeNotSatisfiable { .. }
         | Kind::HeadersTooLarge => Code::InvalidRequest.as_str(),
     };
     let reply = reply(respond::status(error.kind), code, &respond::message(error, request_id));

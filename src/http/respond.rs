@@ -134,6 +134,7 @@ pub fn with_headers_of(kind: Kind, reply: Reply) -> Reply {
         Kind::TooManyRequests { retry_after_s } | Kind::Busy { retry_after_s } => {
             reply.with(header::RETRY_AFTER, &retry_after_s.to_string())
         }
+        Kind::RangeNotSatisfiable { bytes } => reply.with(header::CONTENT_RANGE, &format!("bytes */{bytes}")),
         _ => reply,
     }
 }
@@ -151,6 +152,7 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         Kind::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
         Kind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -33,7 +33,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::limits::Limits;
 use crate::model::Timestamp;
-use crate::store::Store;
+use crate::store::{ExportDirectory, Store};
 
 /// What the large answers on their way to clients may hold in memory together.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -64,6 +64,7 @@ pub struct Service {
     pub(super) auth: Auth,
     pub(super) limits: Limits,
     pub(super) audit: Audit,
+    pub(super) exports: ExportDirectory,
     pub(super) clock: Clock,
     pub(super) settings: Settings,
     pub(super) metrics: Metrics,
@@ -78,13 +79,14 @@ impl Service {
     pub fn new(parts: Wiring) -> Arc<Service> {
         const REFUSAL: &str =
             "the server holds as many large answers as it can; ask for fewer at once, or again after Retry-After";
-        let Wiring { store, auth, limits, audit, clock, settings } = parts;
+        let Wiring { store, auth, limits, audit, exports, clock, settings } = parts;
         let bodies = body::Limits::new(settings.bounds.body_bytes_max, settings.body_timeout);
         Arc::new(Service {
             store,
             auth,
             limits,
             audit,
+            exports,
             clock,
             settings,
             metrics: Metrics::default(),

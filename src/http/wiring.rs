@@ -4,7 +4,7 @@ use crate::auth::{Auth, IssuerSettings, SigningAlgorithm};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::limits::{self, Limits};
-use crate::store::Store;
+use crate::store::{ExportDirectory, Store, beside};
 
 /// What a service is made of.
 pub struct Wiring {
@@ -12,6 +12,7 @@ pub struct Wiring {
     pub auth: Auth,
     pub limits: Limits,
     pub audit: Audit,
+    pub exports: ExportDirectory,
     pub clock: Clock,
     pub settings: Settings,
 }
@@ -28,6 +29,7 @@ impl Wiring {
         };
         let auth = Auth::new(store.clone(), clock.clone(), issuer.at(&settings.public_url), vec![])?;
         let limits = Limits::new(store.clone(), clock.clone(), limits::Settings::none())?;
-        Ok(Wiring { store, auth, limits, audit: Audit::off(), clock, settings })
+        let exports = ExportDirectory::new(beside(store.path(), ".exports"));
+        Ok(Wiring { store, auth, limits, audit: Audit::off(), exports, clock, settings })
     }
 }

@@ -9,6 +9,7 @@ mod batch;
 mod body;
 mod cells;
 mod csv_file;
+mod export_request;
 mod gzip;
 mod import;
 mod message;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use batch::{Batch, Receipt};
 pub use cells::{Cell, Cells, Item, Rules};
+pub use export_request::{export_request, stored_export_request, write_export_request};
 pub use gzip::gunzip;
 pub use import::Import;
 

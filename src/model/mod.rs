@@ -2,6 +2,7 @@
 
 mod access;
 mod day;
+mod export;
 mod id;
 mod log;
 mod time;
@@ -10,6 +11,7 @@ mod user_record;
 
 pub use access::{Caller, Grants, LOCAL_ISSUER, Principal, Role, Roles, Scope, Scopes, Target, TargetKind};
 pub use day::{DateRange, Day, Interval};
+pub use export::{CsvOptions, ExportFormat, ExportReport, ExportRequest, JobState, UsageExport, UsageRows};
 pub use id::{ID_BYTES_MAX, Id};
 pub use log::{
     ArrivalPage, LogFilter, LogPage, OWN_SERVICE, Position, Severity, SeveritySet, Start, StoredEvent, SystemEvent,

@@ -8,6 +8,7 @@ mod checkpoint;
 mod clients;
 mod digest;
 mod draft;
+mod exports;
 mod failure;
 mod issued_tokens;
 mod job;
@@ -41,10 +42,16 @@ pub use self::accounts::Account;
 pub use self::backup::{BackupOptions, backup, discard_backup};
 pub use self::clients::Client;
 use self::digest::DigestKey;
+pub use self::draft::Draft;
+pub use self::exports::{
+    Accepted, ExportDirectory, ExportError, ExportFilter, ExportJob, ExportPage, Finished, Idempotency, NewExport,
+    Recovered, Removed,
+};
 pub use self::issued_tokens::IssuedToken;
 use self::job::{ControlJob, Job, Reply};
 pub use self::keys::ApiKey;
 pub use self::limits::{Overrides, charge_export};
+pub use self::log::EventRow;
 pub use self::logins::{Login, Refresh, Refreshed};
 pub use self::open::{Durability, beside};
 use self::queue::Queue;
@@ -88,6 +95,7 @@ struct Inner {
     queue: Arc<Queue>,
     views: Arc<Views>,
     readers: ReaderPool,
+    exports: exports::ExportBell,
     stats: Arc<stats::Stats>,
     failed: watch::Receiver<Option<String>>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -117,6 +125,7 @@ impl Store {
             queue,
             views,
             readers: ReaderPool::default(),
+            exports: exports::ExportBell::default(),
             stats,
             failed,
             writer: Mutex::new(Some(thread)),

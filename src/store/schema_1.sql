@@ -247,3 +247,49 @@ create table export_count (
   n integer not null,
   primary key (issuer, subject, day)
 ) strict, without rowid;
+
+-- Export jobs. Where a file is, and what may be done with it, is said here alone.
+create table export_job (
+  seq integer primary key,               -- order of acceptance
+  id text not null unique,               -- 131 random bits; its file is export-<id>.<extension>
+  issuer text not null,
+  subject text not null,
+  request text not null,                 -- as the API takes it, in one form, without user_id (see export_job_user)
+  extension text not null,               -- csv, csv.gz, xlsx
+  names_users integer not null,          -- 1 if the file holds ids of users
+  log_seq integer not null,              -- what was acknowledged when the job was accepted: log_event.seq up to here
+  state text not null,                   -- queued, processing, completed, failed
+  attempt integer not null,              -- how many times it was begun; one that was put back in good order is not counted
+  generation integer not null,           -- grows whenever it is begun or taken away: of two that write, one is out of date
+  rows_done integer not null,
+  rows_expected integer,
+  created_at integer not null,
+  started_at integer,                    -- begun for the last time
+  finished_at integer,
+  expires_at integer,                    -- no download from then on
+  row_count integer,
+  bytes integer,
+  sha256 text,
+  error_code text,
+  error_message text,
+  has_file integer not null,             -- 1: completed, and its file has not been removed yet
+  link_key blob                          -- 32 random bytes that sign its links; null: none was made, or all were ended
+) strict;
+create index export_job_owner on export_job (issuer, subject, seq);
+create index export_job_unfinished on export_job (state, seq) where state in ('queued', 'processing');
+create index export_job_file on export_job (finished_at) where has_file = 1;
+
+-- The one user whom a job's file is about. Overwritten in place when that person is erased.
+create table export_job_user (seq integer primary key, user_id text not null) strict;
+
+-- What was asked for under an Idempotency-Key of late.
+create table export_idempotency (
+  issuer text not null,
+  subject text not null,
+  key text not null,
+  request_digest blob not null,          -- SHA-256
+  job_id text not null,                  -- the job may have been removed since
+  created_at integer not null,
+  primary key (issuer, subject, key)
+) strict, without rowid;
+create index export_idempotency_age on export_idempotency (created_at);

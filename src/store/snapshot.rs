@@ -1,19 +1,20 @@
 //! Reads: one request, one read transaction, one view.
 
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::log::{self, LogSnapshot};
+use super::log::{self, EventRow, LogSnapshot};
 use super::usage::figures::{self, UsageSnapshot};
 use super::usage::inspect;
 use super::view::View;
 use super::{Inner, open};
 use crate::error::{Error, Result};
 use crate::model::{
-    ArrivalPage, DateRange, Figures, GroupBy, GroupPage, Id, Interval, LogFilter, LogPage, Period, Start, TimeOrder,
-    UsageFilter, UserRecord,
+    ArrivalPage, DateRange, Figures, Group, GroupBy, GroupPage, Id, Interval, LogFilter, LogPage, Period, Position,
+    Start, TimeOrder, UsageFilter, UserRecord,
 };
 
 /// Idle connections kept; as many are made as there are readers at once.
@@ -115,6 +116,40 @@ impl<'s> Snapshot<'s> {
     /// A page of the log in order of arrival, behind `after_seq` (0: from the first).
     pub fn scan(&self, filter: &LogFilter, after_seq: i64, limit: usize) -> Result<ArrivalPage> {
         log::arrivals(&self.log(), filter, after_seq, limit)
+    }
+
+    /// How many events up to a sequence number match.
+    pub fn count_events(&self, filter: &LogFilter, last_seq: i64) -> Result<u64> {
+        log::count_events(&self.log(), filter, last_seq)
+    }
+
+    /// Where a run of the time order ends that begins at `from` and holds about `wanted` matching events, or some more;
+    /// None if there is none from there on. Costs the same wherever it begins, and reads no events.
+    pub fn events_run_end(&self, filter: &LogFilter, from: Position, wanted: u64) -> Option<Position> {
+        log::run_end(&self.log(), filter, from, wanted)
+    }
+
+    /// Visits the matching events of a run with sequence numbers up to `last_seq`, oldest first, until `visit` breaks off.
+    /// Gives where the rest of the run begins: behind the event with which it broke off; None if it has come to the end.
+    pub fn visit_events(
+        &self,
+        filter: &LogFilter,
+        last_seq: i64,
+        run: Range<Position>,
+        visit: impl FnMut(&EventRow) -> Result<ControlFlow<()>>,
+    ) -> Result<Option<Position>> {
+        log::visit_events(&self.log(), filter, last_seq, run, visit)
+    }
+
+    /// Visits every group that [`Snapshot::groups`] would give, in no order. Takes a few bytes a user, and no more.
+    pub fn visit_groups(
+        &self,
+        range: DateRange,
+        filter: &UsageFilter,
+        by: GroupBy,
+        visit: impl FnMut(Group) -> Result<()>,
+    ) -> Result<()> {
+        figures::visit_groups(&self.usage(), range, filter, by, visit)
     }
 
     /// Recomputes every rollup and count from the base facts. One line for each thing that differs; none is well.

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::checkpoint::{Checkpoints, give_space_back};
 use super::digest::DigestKey;
+use super::exports;
 use super::job::{Batch, Job, Progress};
 use super::log::LogWriter;
 use super::open::bytes_max;
@@ -23,7 +24,7 @@ use super::varint::damaged;
 use super::view::{View, Views};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Registration, Rejected, Timestamp};
+use crate::model::{History, Id, Registration, Rejected, Timestamp};
 
 /// More items than this in one commit would only delay the acknowledgement of the first.
 const GROUP_ITEMS_MAX: usize = 4_000;
@@ -197,7 +198,7 @@ impl Writer {
                 }
                 Job::Erase { user_id, history, reply } => {
                     recorded.run(progress, |events| self.usage.record(&self.conn, events));
-                    let erased = progress.attempt(|| self.usage.erase(&self.conn, &user_id, history));
+                    let erased = progress.attempt(|| self.erase(&user_id, history));
                     self.scrub |= erased;
                     progress.answer(reply, erased);
                 }
@@ -209,6 +210,12 @@ impl Writer {
         }
         recorded.run(progress, |events| self.usage.record(&self.conn, events));
         appended.run(progress, |events| self.log.append(&self.conn, events));
+    }
+
+    fn erase(&mut self, user_id: &Id, history: History) -> Result<bool> {
+        // Whether the id is known or not: an export may have been asked for under one that nobody has sent.
+        exports::forget_user(&self.conn, user_id, self.clock.unix_micros())?;
+        self.usage.erase(&self.conn, user_id, history)
     }
 
     fn register(&mut self, registrations: &[Registration]) -> Result<Vec<Rejected>> {

@@ -21,7 +21,8 @@ use std::path::PathBuf;
 use self::values::{InEffect, Values};
 use crate::auth::{IssuerSettings, TrustedIssuer};
 use crate::error::Result;
-use crate::{http, limits, store};
+use crate::store::ExportDirectory;
+use crate::{export, http, limits, store};
 
 const FILE_NAME: &str = "analytics.toml";
 const CONFIG_VARIABLE: &str = "ANALYTICS_CONFIG";
@@ -49,6 +50,7 @@ pub struct Settings {
     pub issuer: IssuerSettings,
     pub trusted_issuers: Vec<TrustedIssuer>,
     pub limits: limits::Settings,
+    pub exports: export::Settings,
     /// `audit.events`
     pub audit_events: bool,
     in_effect: Vec<InEffect>,
@@ -93,10 +95,19 @@ impl Settings {
             issuer: values.issuer(),
             trusted_issuers: trusted.iter().map(|trusted| trusted.settings.clone()).collect(),
             limits: values.limits(),
+            exports: values.exports(),
             audit_events: values.flag("audit.events"),
             in_effect: values.into_in_effect(),
             trusted_in_effect: trusted.into_iter().map(|trusted| trusted.in_effect).collect(),
         })
+    }
+
+    /// Where the files of exports lie.
+    pub fn export_directory(&self) -> ExportDirectory {
+        match self.exports.directory.as_os_str().is_empty() {
+            true => ExportDirectory::new(store::beside(&self.store.path, ".exports")),
+            false => ExportDirectory::new(&self.exports.directory),
+        }
     }
 
     /// For a database that is thrown away: its audit trail is off unless it was asked for.

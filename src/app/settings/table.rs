@@ -48,6 +48,11 @@ pub enum Kind {
         min: u64,
         max: u64,
     },
+    /// In seconds; written with a unit.
+    Span {
+        min: u64,
+        max: u64,
+    },
     /// In bytes.
     Size {
         min: u64,
@@ -59,6 +64,10 @@ pub enum Kind {
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+
+const MINUTE_S: u64 = 60;
+const HOUR_S: u64 = 3_600;
+const DAY_S: u64 = 86_400;
 
 /// In the order of `analytics.toml`. The greatest numbers of teams and services are what the rollups can tell apart.
 pub const TABLE: &[Setting] = &[
@@ -96,6 +105,11 @@ pub const TABLE: &[Setting] = &[
     setting("issuer", "algorithm", Kind::Word(&["EdDSA", "ES256"])),
     setting("issuer", "token_ttl_s", Kind::Seconds { min: 10, max: 86_400 }),
     setting("issuer", "login_ttl_s", Kind::Seconds { min: 60, max: 31_536_000 }),
+    setting("exports", "directory", Kind::Text { min: 0, max: 4096 }),
+    setting("exports", "workers", Kind::Count { min: 1, max: 64 }),
+    setting("exports", "retention", Kind::Span { min: 60, max: 3650 * DAY_S }),
+    setting("exports", "max_bytes", Kind::Size { min: MIB, max: 16_384 * GIB }),
+    setting("exports", "time_limit", Kind::Span { min: 1, max: 7 * DAY_S }),
     setting("audit", "events", Kind::Flag),
     setting("metrics", "public", Kind::Flag),
 ];
@@ -145,6 +159,13 @@ impl Kind {
             Kind::Path => r#"the path of a file such as "analytics.db""#.into(),
             Kind::Count { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Seconds { min, max } => format!("a whole number of seconds from {min} to {max}"),
+            Kind::Span { min, max } => {
+                format!(
+                    r#"a span of time from "{}" to "{}", such as "90 s", "30 min", "12 h" or "7 d""#,
+                    span_text(min),
+                    span_text(max)
+                ) + "\""
+            }
             Kind::Size { min, max } => {
                 format!(r#"a size from {} to {}, in bytes or such as "2 MiB""#, size_text(min), size_text(max))
             }
@@ -179,4 +200,21 @@ pub fn parse_size(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+const SPANS: [(u64, &str); 4] = [(DAY_S, "d"), (HOUR_S, "h"), (MINUTE_S, "min"), (1, "s")];
+
+/// In the largest unit that takes no fraction.
+pub fn span_text(seconds: u64) -> String {
+    let unit = SPANS.iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    let (unit, name) = unit.unwrap_or(&(1, "s"));
+    format!("{} {name}", seconds / unit)
+}
+
+/// Reads what [`span_text`] writes, blanks as one likes.
+pub fn parse_span(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (unit, _) = SPANS.iter().find(|(_, name)| *name == unit.trim())?;
+    number.parse::<u64>().ok()?.checked_mul(*unit)
 }

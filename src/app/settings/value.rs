@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::table::{Kind, parse_size, size_text};
+use super::table::{Kind, parse_size, parse_span, size_text, span_text};
 
 /// The longest of [`Kind::Texts`].
 pub const TEXT_CHARS_MAX: u64 = 256;
@@ -25,6 +25,8 @@ pub enum Value {
 pub enum Unit {
     Plain,
     Bytes,
+    /// Seconds, shown with a unit.
+    Span,
 }
 
 /// What was found for a setting, before it is known to fit.
@@ -48,7 +50,7 @@ impl Written {
                 let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 Some(Written::List(parts.map(|part| Written::Text(part.into())).collect()))
             }
-            Kind::Address | Kind::Url | Kind::SafeUrl { .. } | Kind::Path => None,
+            Kind::Address | Kind::Url | Kind::SafeUrl { .. } | Kind::Path | Kind::Span { .. } => None,
             Kind::Text { .. } | Kind::Texts { .. } | Kind::Secret | Kind::Word(_) => None,
         };
         of_its_kind.unwrap_or_else(|| Written::Text(text.into()))
@@ -97,6 +99,7 @@ impl Value {
             }
             (Kind::Size { min, max }, Written::Number(bytes)) => within(*bytes, min, max, Unit::Bytes),
             (Kind::Size { min, max }, Written::Text(text)) => within(parse_size(text)?, min, max, Unit::Bytes),
+            (Kind::Span { min, max }, Written::Text(text)) => within(parse_span(text)?, min, max, Unit::Span),
             (Kind::Flag, Written::Flag(flag)) => Some(Value::Flag(*flag)),
             _ => None,
         }
@@ -125,6 +128,7 @@ impl Value {
             Value::Text(text) => toml::Value::from(text.as_str()).to_string(),
             Value::List(texts) => toml::Value::from(texts.clone()).to_string(),
             Value::Number(number, Unit::Plain) => number.to_string(),
+            Value::Number(seconds, Unit::Span) => toml::Value::from(span_text(*seconds)).to_string(),
             Value::Number(bytes, Unit::Bytes) => toml::Value::from(size_text(*bytes)).to_string(),
             Value::Flag(flag) => flag.to_string(),
         }
@@ -144,7 +148,7 @@ impl Kind {
             Kind::Word(known) => known.contains(&text),
             Kind::Path => is_path(text),
             Kind::Words(_) | Kind::Origins | Kind::Networks => false,
-            Kind::Count { .. } | Kind::Seconds { .. } | Kind::Size { .. } | Kind::Flag => false,
+            Kind::Count { .. } | Kind::Seconds { .. } | Kind::Span { .. } | Kind::Size { .. } | Kind::Flag => false,
         }
     }
 }

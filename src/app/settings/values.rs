@@ -15,7 +15,7 @@ use crate::auth::{IssuerSettings, SigningAlgorithm};
 use crate::error::{Error, Result};
 use crate::ingest::Bounds;
 use crate::store::Durability;
-use crate::{http, limits, store};
+use crate::{export, http, limits, store};
 
 const DEFAULTS: &str = include_str!("../../../analytics.toml");
 /// What a variable for a trusted issuer would be called.
@@ -162,6 +162,16 @@ impl Values {
             tokens_per_minute: self.number("limits.tokens_per_minute"),
             tokens_per_hour: self.number("limits.tokens_per_hour"),
             failures_per_minute: self.number("limits.failures_per_minute"),
+        }
+    }
+
+    pub fn exports(&self) -> export::Settings {
+        export::Settings {
+            directory: PathBuf::from(self.text("exports.directory")),
+            workers: self.number("exports.workers"),
+            retention: self.duration("exports.retention"),
+            bytes_max: self.number("exports.max_bytes"),
+            time_limit: self.duration("exports.time_limit"),
         }
     }
 

@@ -17,6 +17,7 @@ mod names;
 mod order;
 mod page;
 mod rebuild;
+mod visit;
 mod writer;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use self::check::check;
 pub use self::directory::Directory;
 pub use self::page::page;
 pub use self::rebuild::rebuild;
+pub use self::visit::{EventRow, count_events, run_end, visit_events};
 pub use self::writer::LogWriter;
 
 /// One consistent state of the log: a read transaction and the directory of the same commit.

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 pub use super::check::check;
 use super::delta::CountKind;
-pub use super::groups::groups;
+pub use super::groups::{groups, visit_groups};
 use super::lattice::{ANY, Cell, FIRST_NAME, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use super::node;
 use super::presence::Presence;
