@@ -76,14 +76,15 @@ fn another_value(kind: Kind) -> String {
         Kind::Origins => "http://a.example,https://b.example:8443".into(),
         Kind::Path => "/var/lib/analytics/a.db".into(),
         Kind::Count { max, .. } | Kind::Seconds { max, .. } | Kind::Size { max, .. } => max.to_string(),
+        Kind::Span { .. } => "5 min".into(),
         Kind::Flag => "true".into(),
     }
 }
 
 #[test]
 fn every_setting_reaches_those_who_use_it() {
-    let in_use = |Settings { listen, http, store, issuer, limits, audit_events, .. }: &Settings| {
-        format!("{listen:?} {http:?} {store:?} {issuer:?} {limits:?} {audit_events:?}")
+    let in_use = |Settings { listen, http, store, issuer, limits, exports, audit_events, .. }: &Settings| {
+        format!("{listen:?} {http:?} {store:?} {issuer:?} {limits:?} {exports:?} {audit_events:?}")
     };
     let default = in_use(&from_file(b"").unwrap());
     for setting in TABLE {
