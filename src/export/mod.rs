@@ -6,7 +6,9 @@
 mod csv;
 mod events;
 mod jobs;
+mod pieces;
 mod sink;
+mod stamps;
 mod turns;
 mod usage;
 mod watch;
