@@ -63,6 +63,7 @@ pub fn write(
     thread::scope(|scope| {
         for _ in 0..threads {
             let (work, line) = (&work, line.clone());
+            // Threads inherit the priority of the one that starts them.
             let started = thread::Builder::new().name("export".into()).spawn_scoped(scope, move || work.run(&line));
             started.map_err(|error| Error::internal(format!("cannot start a thread for an export: {error}")))?;
         }
