@@ -151,6 +151,10 @@ impl Grants {
 /// The issuer of everything that is made here: API keys, clients, accounts, tokens of the embedded issuer.
 pub const LOCAL_ISSUER: &str = "local";
 
+/// Issuer and subject of whoever comes through the local socket. No token can name them: trusted issuers are URLs.
+pub const ADMINISTRATOR_ISSUER: &str = "administrator";
+pub const ADMINISTRATOR_SUBJECT: &str = "administrator";
+
 /// Who asks: an issuer and a subject, and what they may do. The subject of an API key is its owner.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Principal {
@@ -213,10 +217,26 @@ impl Target {
     }
 }
 
+/// What a credential rests on: when that ends, so does the credential, and whatever was made by its right.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Origin {
+    /// An API key by its id.
+    Key(String),
+    /// A client of the embedded issuer by its id.
+    Client(String),
+    /// A log-in of an account.
+    Login { sid: String, account: String },
+    /// A token issued by the administrator, by its `jti`.
+    Issued(String),
+    /// A trusted issuer by its URL.
+    Trusted(String),
+}
+
 /// A credential that holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
     pub principal: Principal,
+    pub origin: Origin,
     /// Whose requests count together: one for each token or key. The first half of a SHA-256.
     pub partition: u128,
     /// Whose overrides of the limits it is under, the most specific first.
