@@ -8,6 +8,7 @@ mod external;
 mod hashing;
 mod jwt;
 mod keys;
+pub mod links;
 mod local;
 mod secret;
 mod touched;
@@ -16,6 +17,7 @@ mod unbroken;
 pub use external::{Fetches, Introspection, IssuerSettings as TrustedIssuer, Issuers, KeySource, RoleRule};
 pub use keys::{Keys, NewKey};
 pub use local::{Denied, Issuer, IssuerSettings, NewClient, NewToken, SigningAlgorithm, TokenAnswer};
+pub use secret::random_text;
 
 use std::sync::Arc;
 
