@@ -6,7 +6,10 @@
 mod csv;
 mod events;
 mod jobs;
+mod pieces;
+mod priority;
 mod sink;
+mod stamps;
 mod turns;
 mod usage;
 mod watch;
@@ -16,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::jobs::Exporter;
+pub use self::priority::lower_priority;
 pub use self::watch::{Stop, Watch};
 use crate::error::Result;
 use crate::model::{ExportFormat, ExportReport, ExportRequest, Timestamp};

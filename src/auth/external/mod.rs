@@ -9,6 +9,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use fetch::{Address, HttpClient, http_client, with_causes};
 pub use settings::{Introspection, IssuerSettings, KeySource, RoleRule};
 
 use std::sync::Arc;
