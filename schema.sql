@@ -261,6 +261,7 @@ create table export_job (
   state text not null,                   -- queued, processing, completed, failed
   attempt integer not null,              -- how many times it was begun; one that was put back in good order is not counted
   generation integer not null,           -- grows whenever it is begun or taken away: of two that write, one is out of date
+  begun_seq integer,                     -- database.commit_seq when it was last begun: an order that no clock turns round
   rows_done integer not null,
   rows_expected integer,
   created_at integer not null,
@@ -272,12 +273,13 @@ create table export_job (
   sha256 text,
   error_code text,
   error_message text,
-  has_file integer not null,             -- 1: completed, and its file has not been removed yet
+  file_state integer not null,           -- 0: there is none; 1: to be downloaded; 2: given up for good, still to be removed
   link_key blob                          -- 32 random bytes that sign its links; null: none was made, or all were ended
 ) strict;
 create index export_job_owner on export_job (issuer, subject, seq);
-create index export_job_unfinished on export_job (state, seq) where state in ('queued', 'processing');
-create index export_job_file on export_job (finished_at) where has_file = 1;
+create index export_job_turn on export_job (issuer, subject, begun_seq);
+create index export_job_state on export_job (state, seq);
+create index export_job_file on export_job (file_state, finished_at);
 
 -- The one user whom a job's file is about. Overwritten in place when that person is erased.
 create table export_job_user (seq integer primary key, user_id text not null) strict;

@@ -43,7 +43,10 @@ fn event(at: Timestamp, severity: Severity, message: String, attributes: &Map<St
 fn severity(entry: &Entry) -> Severity {
     match entry {
         Entry::Started { .. } | Entry::Stopped | Entry::Changed { .. } => Severity::Info,
-        Entry::LoginFailed { .. } | Entry::Refused { .. } | Entry::LimitExceeded { .. } => Severity::Warning,
+        Entry::LoginFailed { .. }
+        | Entry::Refused { .. }
+        | Entry::LimitExceeded { .. }
+        | Entry::ExportFailed { .. } => Severity::Warning,
         Entry::RefreshTokenReused { .. } => Severity::Error,
     }
 }
@@ -74,6 +77,7 @@ fn message(line: &Line) -> String {
         }
         Entry::LimitExceeded { .. } if others => format!("others exceeded a limit{more}"),
         Entry::LimitExceeded { name, policy } => format!("{} exceeded the limit {policy:?}{more}", quoted(name)),
+        Entry::ExportFailed { id, owner, code } => format!("export {id} of {} failed: {code}", quoted(owner)),
     }
 }
 
@@ -90,6 +94,7 @@ fn own_attributes(entry: &Entry) -> Map<String, Value> {
         }
         Entry::RefreshTokenReused { account, source } => json!({"account": account, "source": source.map(shown)}),
         Entry::LimitExceeded { name, policy } => json!({"name": name, "policy": policy}),
+        Entry::ExportFailed { id, owner, code } => json!({"job": id, "owner": owner, "code": code}),
     };
     let Value::Object(attributes) = attributes else { unreachable!("each was made as an object") };
     attributes.into_iter().filter(|(_, value)| !value.is_null()).collect()

@@ -128,13 +128,14 @@ impl Entry {
             Entry::Changed { .. } => "changed",
             Entry::RefreshTokenReused { .. } => "refresh_token_reused",
             Entry::LimitExceeded { .. } => "limit_exceeded",
+            Entry::ExportFailed { .. } => "export_failed",
         }
     }
 
     /// Whose group it belongs to; None for what is written one by one.
     fn holder(&self) -> Option<Holder> {
         match self {
-            Entry::Started { .. } | Entry::Stopped | Entry::Changed { .. } => None,
+            Entry::Started { .. } | Entry::Stopped | Entry::Changed { .. } | Entry::ExportFailed { .. } => None,
             Entry::LoginFailed { source, .. } => Some(Holder::Source(peer_prefix(*source))),
             Entry::Refused { issuer, subject, .. } => {
                 Some(Holder::Principal { issuer: issuer.clone(), subject: subject.clone() })
@@ -179,7 +180,9 @@ impl Entry {
                 cut(name);
                 cut(detail);
             }
-            Entry::RefreshTokenReused { account: name, .. } | Entry::LimitExceeded { name, .. } => cut(name),
+            Entry::RefreshTokenReused { account: name, .. }
+            | Entry::LimitExceeded { name, .. }
+            | Entry::ExportFailed { owner: name, .. } => cut(name),
         }
     }
 }

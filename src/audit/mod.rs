@@ -67,6 +67,12 @@ pub enum Entry {
         name: String,
         policy: &'static str,
     },
+    /// An export job failed, other than by being cancelled.
+    ExportFailed {
+        id: String,
+        owner: String,
+        code: String,
+    },
 }
 
 /// Cheap to clone. Off, it takes entries and forgets them.

@@ -6,6 +6,7 @@
 mod csv;
 mod events;
 mod jobs;
+mod priority;
 mod sink;
 mod turns;
 mod usage;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::jobs::Exporter;
+pub use self::priority::lower_priority;
 pub use self::watch::{Stop, Watch};
 use crate::error::Result;
 use crate::model::{ExportFormat, ExportReport, ExportRequest, Timestamp};

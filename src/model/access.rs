@@ -151,6 +151,10 @@ impl Grants {
 /// The issuer of everything that is made here: API keys, clients, accounts, tokens of the embedded issuer.
 pub const LOCAL_ISSUER: &str = "local";
 
+/// Issuer and subject of whoever comes through the local socket. No token can name them: trusted issuers are URLs.
+pub const ADMINISTRATOR_ISSUER: &str = "administrator";
+pub const ADMINISTRATOR_SUBJECT: &str = "administrator";
+
 /// Who asks: an issuer and a subject, and what they may do. The subject of an API key is its owner.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Principal {

@@ -9,7 +9,10 @@ mod time;
 mod usage;
 mod user_record;
 
-pub use access::{Caller, Grants, LOCAL_ISSUER, Principal, Role, Roles, Scope, Scopes, Target, TargetKind};
+pub use access::{
+    ADMINISTRATOR_ISSUER, ADMINISTRATOR_SUBJECT, Caller, Grants, LOCAL_ISSUER, Principal, Role, Roles, Scope, Scopes,
+    Target, TargetKind,
+};
 pub use day::{DateRange, Day, Interval};
 pub use export::{CsvOptions, ExportFormat, ExportReport, ExportRequest, JobState, UsageExport, UsageRows};
 pub use id::{ID_BYTES_MAX, Id};

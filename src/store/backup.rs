@@ -45,6 +45,9 @@ pub fn backup(database: &Path, file: &Path, options: BackupOptions) -> Result<u6
     draft.publish(file)
 }
 
+/// Ends all signed links to files of exports.
+pub(super) const END_LINKS: &str = "update export_job set link_key = null where link_key is not null";
+
 /// To be called when a backup is given up half-way, by a signal: nothing of it stays.
 pub fn discard_backup(file: &Path) {
     Draft::discard_all(file);
@@ -92,6 +95,8 @@ fn copy(database: &Path, draft: &Path) -> Result<()> {
 
 fn finish(draft: &Path, database: &Path, with_signing_keys: bool) -> Result<()> {
     let conn = open_draft(draft)?;
+    // Whoever finds a copy could sign links to downloads with them. New ones are made when they are asked for.
+    conn.execute(END_LINKS, [])?;
     if !with_signing_keys {
         conn.execute("delete from signing_key", [])?;
     }

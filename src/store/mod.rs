@@ -145,10 +145,14 @@ impl Store {
         self.submit(|reply| Job::Register { registrations, reply }).await
     }
 
-    /// Erases a person: the id leaves every structured column at once, and the file within a minute.
+    /// Erases a person: the id leaves every structured column at once, and the file within a minute. Files of exports that
+    /// may hold it can no longer be downloaded.
     /// False if there is no such user. Errors as [`Store::record`].
     pub async fn erase(&self, user_id: Id, history: History) -> Result<bool> {
-        self.submit(|reply| Job::Erase { user_id, history, reply }).await
+        let erased = self.submit(|reply| Job::Erase { user_id, history, reply }).await?;
+        // Files of exports that held the id are given up and have to go.
+        self.inner.exports.ring();
+        Ok(erased)
     }
 
     /// Appends system events in order; durable when it returns. Errors as [`Store::record`].

@@ -91,11 +91,16 @@ pub fn file_name(path: &Path) -> PathBuf {
 }
 
 pub fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
+    use std::io::ErrorKind;
     let reason = match error.kind() {
-        std::io::ErrorKind::NotFound => "its directory does not exist; make it first".into(),
+        ErrorKind::NotFound => "its directory does not exist; make it first".into(),
         _ => error.to_string(),
     };
-    Error::internal(format!("cannot {what} {}: {reason}", path.display()))
+    let kind = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Kind::StorageFull,
+        _ => Kind::Internal,
+    };
+    Error::new(kind, format!("cannot {what} {}: {reason}", path.display()))
 }
 
 /// Opens the one writing connection; makes a fresh database where there is none, upgrades an older one.

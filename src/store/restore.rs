@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, named_params};
 
-use super::backup::{damage, no_room, open_draft};
+use super::backup::{END_LINKS, damage, no_room, open_draft};
 use super::draft::{Draft, with_suffix};
 use super::open::{APPLICATION_ID, Lock, beside, cannot, file_name, hex, random};
 use super::upgrade;
@@ -32,7 +32,7 @@ pub struct Restored {
 
 /// Puts a backup in the place of the database. It is a copy that is checked and changed, and that gets the name when it
 /// is whole: the backup stays as it is, and nothing is replaced by what would not open. The database gets a new id, so
-/// that nobody takes an answer that they kept for a current one; log-ins end, and, unless signing keys are kept, so do
+/// that nobody takes an answer that they kept for a current one; log-ins and signed links end, and, unless signing keys are kept, so do
 /// tokens; API keys and clients are as they were when the backup was made.
 ///
 /// Errors with a message for the operator: `Conflict` while another process holds the database or if there is one already,
@@ -118,6 +118,7 @@ fn change_identity(conn: &mut Connection, keep_signing_keys: bool, now: i64) -> 
     let tx = conn.transaction()?;
     tx.execute(RENEW_ID, named_params! { ":database_id": hex(&random::<8>()?) })?;
     tx.execute(END_LOGINS, named_params! { ":now": now })?;
+    tx.execute(END_LINKS, [])?;
     if !keep_signing_keys {
         tx.execute("delete from signing_key", [])?;
     }

@@ -123,8 +123,9 @@ impl<'s> Snapshot<'s> {
         log::count_events(&self.log(), filter, last_seq)
     }
 
-    /// Where a run of the time order ends that begins at `from` and holds about `wanted` matching events, or some more;
-    /// None if there is none from there on. Costs the same wherever it begins, and reads no events.
+    /// Where a run of the time order ends that begins at `from` and holds about `wanted` matching events: some more, or
+    /// fewer where they are rare, so that no run is long to read. None if there is none from there on. Costs the same
+    /// wherever it begins, and reads no events.
     pub fn events_run_end(&self, filter: &LogFilter, from: Position, wanted: u64) -> Option<Position> {
         log::run_end(&self.log(), filter, from, wanted)
     }

@@ -214,7 +214,7 @@ impl Writer {
 
     fn erase(&mut self, user_id: &Id, history: History) -> Result<bool> {
         // Whether the id is known or not: an export may have been asked for under one that nobody has sent.
-        exports::forget_user(&self.conn, user_id, self.clock.unix_micros())?;
+        self.scrub |= exports::forget_user(&self.conn, user_id, self.clock.unix_micros())?;
         self.usage.erase(&self.conn, user_id, history)
     }
 

@@ -101,7 +101,7 @@ fn known_by_key(conn: &Connection, new: &NewExport) -> Result<Option<Accepted>> 
 fn insert(conn: &Connection, new: &NewExport) -> Result<()> {
     const INSERT: &str = "
         insert into export_job (id, issuer, subject, request, extension, names_users, log_seq, state, attempt, generation,
-            rows_done, created_at, has_file)
+            rows_done, created_at, file_state)
         values (:id, :issuer, :subject, :request, :extension, :names_users,
             (select coalesce(max(seq), 0) from log_event), 'queued', 0, 0, 0, :now, 0)";
     const INSERT_USER: &str = "insert into export_job_user (seq, user_id) values (:seq, :user_id)";

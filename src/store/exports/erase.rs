@@ -7,8 +7,8 @@ use crate::model::Id;
 
 /// Part of the transaction that erases: from its commit on no file with ids of users can be downloaded that was begun
 /// before. Jobs about this very person fail with the code `erased`; others that name users and are under way are begun
-/// anew, without counting as an attempt.
-pub fn forget_user(conn: &Connection, user_id: &Id, now: i64) -> Result<()> {
+/// anew, without counting as an attempt. Says whether an export was asked for about this person.
+pub fn forget_user(conn: &Connection, user_id: &Id, now: i64) -> Result<bool> {
     give_up_files(conn, user_id, now)?;
     end_jobs_about(conn, user_id, now)?;
     begin_others_anew(conn)?;
@@ -19,7 +19,8 @@ const ABOUT: &str = "seq in (select seq from export_job_user where user_id = :us
 
 fn give_up_files(conn: &Connection, user_id: &Id, now: i64) -> Result<()> {
     let sql = format!(
-        "update export_job set expires_at = min(expires_at, :now) where has_file = 1 and (names_users = 1 or {ABOUT})"
+        "update export_job set file_state = 2, expires_at = min(expires_at, :now)
+        where file_state = 1 and (names_users = 1 or {ABOUT})"
     );
     conn.prepare_cached(&sql)?.execute(named_params! { ":user_id": user_id.as_str(), ":now": now })?;
     Ok(())
@@ -45,9 +46,9 @@ fn begin_others_anew(conn: &Connection) -> Result<()> {
 }
 
 /// With as many bytes, so that no copy stays elsewhere in the file (src/store/usage/erase.rs).
-fn blank_id(conn: &Connection, user_id: &Id) -> Result<()> {
+fn blank_id(conn: &Connection, user_id: &Id) -> Result<bool> {
     const BLANK: &str = "update export_job_user set user_id = :blank where user_id = :user_id";
     let blank = "\u{1}".repeat(user_id.as_str().len());
-    conn.prepare_cached(BLANK)?.execute(named_params! { ":blank": blank, ":user_id": user_id.as_str() })?;
-    Ok(())
+    let row = named_params! { ":blank": blank, ":user_id": user_id.as_str() };
+    Ok(conn.prepare_cached(BLANK)?.execute(row)? > 0)
 }

@@ -6,11 +6,15 @@ mod directory;
 mod erase;
 mod remove;
 mod run;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, named_params};
-use std::time::Duration;
 
 pub use self::accept::{Accepted, Idempotency, NewExport};
 pub use self::directory::ExportDirectory;
@@ -46,6 +50,7 @@ pub struct ExportJob {
     /// Lower-case hexadecimal.
     pub sha256: Option<String>,
     pub error: Option<ExportError>,
+    /// Its file may be downloaded until `expires_at`.
     pub has_file: bool,
     pub link_key: Option<[u8; 32]>,
 }
@@ -89,10 +94,11 @@ pub struct ExportFilter {
 pub(super) struct ExportBell {
     rung: Mutex<u64>,
     ringing: Condvar,
+    failed: AtomicU64,
 }
 
 impl ExportBell {
-    fn ring(&self) {
+    pub fn ring(&self) {
         *self.rung.lock() += 1;
         self.ringing.notify_all();
     }
@@ -114,12 +120,21 @@ impl Store {
     pub fn wake_exports(&self) {
         self.inner.exports.ring();
     }
+
+    /// Jobs that have failed since the start, other than by being cancelled.
+    pub fn exports_failed(&self) -> u64 {
+        self.inner.exports.failed.load(Relaxed)
+    }
 }
+
+/// `export_job.file_state`: the file may be downloaded; it was given up for good. 0 where there is none.
+const FILE_KEPT: i64 = 1;
+const FILE_GIVEN_UP: i64 = 2;
 
 /// The columns of a job; `user_id` stands in a table of its own.
 const COLUMNS: &str = "
     id, issuer, subject, request, extension, log_seq, state, attempt, generation, rows_done, rows_expected, created_at,
-    started_at, finished_at, expires_at, row_count, bytes, sha256, error_code, error_message, has_file, link_key,
+    started_at, finished_at, expires_at, row_count, bytes, sha256, error_code, error_message, file_state, link_key,
     (select user_id from export_job_user where export_job_user.seq = export_job.seq) as user_id";
 
 impl Snapshot<'_> {
@@ -165,6 +180,13 @@ impl Snapshot<'_> {
         }
         Ok(counts)
     }
+
+    /// What all files that may be downloaded take, in bytes.
+    pub fn export_bytes(&self) -> Result<u64> {
+        const BYTES: &str = "select coalesce(sum(bytes), 0) from export_job where file_state = 1";
+        let bytes: i64 = self.conn().prepare_cached(BYTES)?.query_row([], |row| row.get(0))?;
+        Ok(bytes as u64)
+    }
 }
 
 fn find(conn: &rusqlite::Connection, id: &str) -> Result<Option<ExportJob>> {
@@ -200,7 +222,7 @@ fn from_row(row: &Row) -> rusqlite::Result<ExportJob> {
         bytes: number("bytes")?,
         sha256: row.get("sha256")?,
         error: code.zip(message).map(|(code, message)| ExportError { code, message }),
-        has_file: row.get("has_file")?,
+        has_file: row.get::<_, i64>("file_state")? == FILE_KEPT,
         link_key: row.get("link_key")?,
     })
 }

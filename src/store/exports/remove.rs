@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, named_params};
 
-use super::{ExportJob, find};
+use super::{COLUMNS, ExportJob, FILE_GIVEN_UP, FILE_KEPT, find, from_row};
 use crate::error::Result;
 use crate::model::{Day, JobState};
 use crate::store::{Snapshot, Store};
@@ -32,16 +32,19 @@ impl Store {
     }
 
     /// Gives up files that have expired, and the oldest ones while all together are larger than `bytes_max`; forgets jobs
-    /// of long ago.
+    /// of long ago. What is given up once stays so, whatever becomes of the clock.
     pub async fn expire_exports(&self, bytes_max: u64, now: i64) -> Result<()> {
         self.control(move |conn| expire(conn, bytes_max, now)).await
     }
 
-    /// Notes that a file given up is gone.
-    pub async fn note_export_unlinked(&self, id: &str) -> Result<()> {
-        const UNLINKED: &str = "update export_job set has_file = 0 where id = :id and state = 'completed'";
-        let id = id.to_string();
-        self.control(move |conn| Ok(drop(conn.prepare_cached(UNLINKED)?.execute(named_params! { ":id": id })?))).await
+    /// Notes that files are gone, those of jobs that are not there any more, too.
+    pub async fn note_exports_unlinked(&self, ids: Vec<String>) -> Result<()> {
+        const UNLINKED: &str = "update export_job set file_state = 0 where id = :id and state = 'completed'";
+        self.control(move |conn| {
+            let mut statement = conn.prepare_cached(UNLINKED)?;
+            ids.iter().try_for_each(|id| Ok(drop(statement.execute(named_params! { ":id": id })?)))
+        })
+        .await
     }
 
     /// Gives a job the key that signs its links, unless it has one, and gives the key that it has then. None if there is
@@ -65,24 +68,43 @@ impl Store {
 }
 
 impl Snapshot<'_> {
-    /// Completed jobs whose file has expired or was given up, and is still there as far as we know.
-    pub fn exports_to_unlink(&self, now: i64) -> Result<Vec<ExportJob>> {
-        let sql = format!(
-            "select {} from export_job where has_file = 1 and expires_at <= :now order by finished_at",
-            super::COLUMNS
-        );
-        let mut statement = self.conn().prepare_cached(&sql)?;
-        let jobs = statement.query_map(named_params! { ":now": now }, super::from_row)?;
-        Ok(jobs.collect::<rusqlite::Result<_>>()?)
+    /// Whether [`Store::expire_exports`] has something to do: it costs a commit.
+    pub fn is_export_expiry_due(&self, bytes_max: u64, now: i64) -> Result<bool> {
+        const DUE: &str = "
+            select coalesce(sum(bytes), 0) > :bytes_max or coalesce(min(expires_at), :now + 1) <= :now
+                or exists (select 1 from export_job where file_state = 0 and finished_at <= :ended_by)
+            from export_job where file_state = 1";
+        let row = named_params! { ":bytes_max": bounded(bytes_max), ":now": now, ":ended_by": forgotten_by(now) };
+        Ok(self.conn().prepare_cached(DUE)?.query_row(row, |row| row.get(0))?)
     }
 
-    /// The names of all files that have a right to be in the directory.
-    pub fn export_file_names(&self) -> Result<Vec<String>> {
-        const NAMES: &str = "select 'export-' || id || '.' || extension from export_job where has_file = 1";
-        let mut statement = self.conn().prepare_cached(NAMES)?;
-        let names = statement.query_map([], |row| row.get(0))?;
-        Ok(names.collect::<rusqlite::Result<_>>()?)
+    /// Jobs whose file was given up and is still there, as far as we know; at most so many.
+    pub fn exports_to_unlink(&self, limit: usize) -> Result<Vec<ExportJob>> {
+        self.exports_by_file(FILE_GIVEN_UP, limit)
     }
+
+    /// Jobs whose files have a right to be in the directory.
+    pub fn exports_with_files(&self) -> Result<Vec<ExportJob>> {
+        self.exports_by_file(FILE_KEPT, usize::MAX)
+    }
+
+    fn exports_by_file(&self, state: i64, limit: usize) -> Result<Vec<ExportJob>> {
+        let sql = format!(
+            "select {COLUMNS} from export_job where file_state = :state order by finished_at, seq limit :limit"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut statement = self.conn().prepare_cached(&sql)?;
+        let jobs = statement.query_map(named_params! { ":state": state, ":limit": limit }, from_row)?;
+        Ok(jobs.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+fn bounded(bytes_max: u64) -> i64 {
+    i64::try_from(bytes_max).unwrap_or(i64::MAX)
+}
+
+fn forgotten_by(now: i64) -> i64 {
+    now.saturating_sub(JOBS_KEPT_MICROS)
 }
 
 fn remove(conn: &Connection, id: &str, now: i64) -> Result<Removed> {
@@ -90,8 +112,7 @@ fn remove(conn: &Connection, id: &str, now: i64) -> Result<Removed> {
         update export_job set state = 'failed', generation = generation + 1, finished_at = :now, error_code = 'cancelled',
             error_message = 'the export was cancelled; ask for it anew if it is still wanted'
         where id = :id";
-    const DELETE_USER: &str = "
-        delete from export_job_user where seq = (select seq from export_job where id = :id)";
+    const DELETE_USER: &str = "delete from export_job_user where seq = (select seq from export_job where id = :id)";
     const DELETE: &str = "delete from export_job where id = :id";
     let Some(job) = find(conn, id)? else { return Ok(Removed::Missing) };
     match job.state {
@@ -100,31 +121,42 @@ fn remove(conn: &Connection, id: &str, now: i64) -> Result<Removed> {
             Ok(Removed::Cancelled)
         }
         JobState::Completed | JobState::Failed => {
-            conn.prepare_cached(DELETE_USER)?.execute(named_params! { ":id": id })?;
-            conn.prepare_cached(DELETE)?.execute(named_params! { ":id": id })?;
+            let id = named_params! { ":id": id };
+            overwriting(conn, || Ok(conn.prepare_cached(DELETE_USER)?.execute(id)?))?;
+            conn.prepare_cached(DELETE)?.execute(id)?;
             Ok(Removed::Removed { file_name: job.file_name() })
         }
     }
 }
 
 fn expire(conn: &Connection, bytes_max: u64, now: i64) -> Result<()> {
-    // The newest files that fit together stay; what is older goes. Running sums over an index of files that are there.
+    const EXPIRED: &str = "update export_job set file_state = 2 where file_state = 1 and expires_at <= :now";
+    // The newest files that fit together stay; what is older goes. A running sum over an index of files that are there.
     const TOO_MUCH: &str = "
-        update export_job set expires_at = :now where has_file = 1 and expires_at > :now and seq in (
+        update export_job set file_state = 2, expires_at = min(expires_at, :now) where file_state = 1 and seq in (
             select seq from (
                 select seq, sum(bytes) over (order by finished_at desc, seq desc) as together
-                from export_job where has_file = 1 and expires_at > :now
+                from export_job where file_state = 1
             ) where together > :bytes_max
         )";
     const FORGET_USERS: &str = "
         delete from export_job_user where seq in (
-            select seq from export_job where has_file = 0 and finished_at <= :ended_by
+            select seq from export_job where file_state = 0 and finished_at <= :ended_by
         )";
-    const FORGET: &str = "delete from export_job where has_file = 0 and finished_at <= :ended_by";
-    let bytes_max = i64::try_from(bytes_max).unwrap_or(i64::MAX);
-    conn.prepare_cached(TOO_MUCH)?.execute(named_params! { ":now": now, ":bytes_max": bytes_max })?;
-    let ended_by = now.saturating_sub(JOBS_KEPT_MICROS);
-    conn.prepare_cached(FORGET_USERS)?.execute(named_params! { ":ended_by": ended_by })?;
-    conn.prepare_cached(FORGET)?.execute(named_params! { ":ended_by": ended_by })?;
+    const FORGET: &str = "delete from export_job where file_state = 0 and finished_at <= :ended_by";
+    conn.prepare_cached(EXPIRED)?.execute(named_params! { ":now": now })?;
+    conn.prepare_cached(TOO_MUCH)?.execute(named_params! { ":now": now, ":bytes_max": bounded(bytes_max) })?;
+    let old = named_params! { ":ended_by": forgotten_by(now) };
+    overwriting(conn, || Ok(conn.prepare_cached(FORGET_USERS)?.execute(old)?))?;
+    conn.prepare_cached(FORGET)?.execute(old)?;
     Ok(())
+}
+
+/// Runs a deletion of rows that hold ids of users. Neighbours may move to other pages by it; as the writer usually works,
+/// what they leave behind on pages that become free would stay, and with it an id that is erased later.
+fn overwriting<T>(conn: &Connection, delete: impl FnOnce() -> Result<T>) -> Result<T> {
+    conn.execute_batch("pragma secure_delete = on")?;
+    let deleted = delete();
+    conn.execute_batch("pragma secure_delete = fast")?;
+    deleted
 }

@@ -1,11 +1,13 @@
 //! A job's way from the queue to its end. Each step holds only for the generation that it was begun with: what was
 //! cancelled, or given to somebody else, is not brought back by whoever still works on it.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{COLUMNS, ExportError, ExportJob, from_row};
 use crate::error::Result;
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 
 /// A job is begun so often at most; one that the process ended under each time would be begun for ever.
 const ATTEMPTS_MAX: u32 = 3;
@@ -21,15 +23,16 @@ pub struct Finished {
 }
 
 /// What was found of a process that has ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Recovered {
     pub requeued: usize,
-    pub failed: usize,
+    /// As they were before.
+    pub failed: Vec<ExportJob>,
 }
 
 impl Store {
-    /// Begins the next job: of the principal with the fewest under way, of those whoever was served longest ago, and of
-    /// its jobs the oldest. None if there is none, or all who wait have `per_principal_max` under way.
+    /// Begins the next job: of the principal with the fewest under way, of those whoever was served longest ago (in
+    /// commits, not by the clock), and of its jobs the oldest. None if there is none, or all who wait have `per_principal_max` under way.
     pub async fn begin_export(&self, per_principal_max: u32, now: i64) -> Result<Option<ExportJob>> {
         self.control(move |conn| begin(conn, per_principal_max, now)).await
     }
@@ -52,6 +55,7 @@ impl Store {
     pub async fn fail_export(&self, job: &ExportJob, error: ExportError, now: i64) -> Result<bool> {
         let (id, generation) = (job.id.clone(), job.generation);
         let done = self.control(move |conn| fail(conn, &id, generation, &error, now)).await?;
+        self.inner.exports.failed.fetch_add(u64::from(done), Relaxed);
         self.inner.exports.ring();
         Ok(done)
     }
@@ -65,11 +69,32 @@ impl Store {
     /// To be called before the first job is begun: what an ended process was at goes back into the queue, or fails if
     /// that has happened too often.
     pub async fn recover_exports(&self, now: i64) -> Result<Recovered> {
-        self.control(move |conn| recover(conn, now)).await
+        let recovered = self.control(move |conn| recover(conn, now)).await?;
+        self.inner.exports.failed.fetch_add(recovered.failed.len() as u64, Relaxed);
+        self.inner.exports.ring();
+        Ok(recovered)
+    }
+}
+
+impl Snapshot<'_> {
+    /// Whether [`Store::begin_export`] has something to begin: it costs a commit.
+    pub fn is_export_due(&self, per_principal_max: u32) -> Result<bool> {
+        Ok(next(self.conn(), per_principal_max)?.is_some())
     }
 }
 
 fn begin(conn: &Connection, per_principal_max: u32, now: i64) -> Result<Option<ExportJob>> {
+    const BEGIN: &str = "
+        update export_job set state = 'processing', attempt = attempt + 1, generation = generation + 1,
+            begun_seq = (select commit_seq from database), started_at = :now, rows_done = 0, rows_expected = null
+        where seq = :seq";
+    let Some(seq) = next(conn, per_principal_max)? else { return Ok(None) };
+    conn.prepare_cached(BEGIN)?.execute(named_params! { ":now": now, ":seq": seq })?;
+    let sql = format!("select {COLUMNS} from export_job where seq = :seq");
+    Ok(Some(conn.prepare_cached(&sql)?.query_row(named_params! { ":seq": seq }, from_row)?))
+}
+
+fn next(conn: &Connection, per_principal_max: u32) -> Result<Option<i64>> {
     const NEXT: &str = "
         with waiting as (
             select issuer, subject, min(seq) as seq from export_job where state = 'queued' group by issuer, subject
@@ -77,21 +102,13 @@ fn begin(conn: &Connection, per_principal_max: u32, now: i64) -> Result<Option<E
             select waiting.seq,
                 (select count(*) from export_job where state = 'processing' and issuer = waiting.issuer
                     and subject = waiting.subject) as under_way,
-                (select max(started_at) from export_job where issuer = waiting.issuer and subject = waiting.subject)
+                (select max(begun_seq) from export_job where issuer = waiting.issuer and subject = waiting.subject)
                     as last_served
             from waiting
         )
         select seq from standing where under_way < :per_principal_max order by under_way, last_served, seq limit 1";
-    const BEGIN: &str = "
-        update export_job set state = 'processing', attempt = attempt + 1, generation = generation + 1,
-            started_at = :now, rows_done = 0, rows_expected = null
-        where seq = :seq";
     let bound = named_params! { ":per_principal_max": per_principal_max };
-    let seq: Option<i64> = conn.prepare_cached(NEXT)?.query_row(bound, |row| row.get("seq")).optional()?;
-    let Some(seq) = seq else { return Ok(None) };
-    conn.prepare_cached(BEGIN)?.execute(named_params! { ":now": now, ":seq": seq })?;
-    let sql = format!("select {COLUMNS} from export_job where seq = :seq");
-    Ok(Some(conn.prepare_cached(&sql)?.query_row(named_params! { ":seq": seq }, from_row)?))
+    Ok(conn.prepare_cached(NEXT)?.query_row(bound, |row| row.get("seq")).optional()?)
 }
 
 fn note_progress(conn: &Connection, id: &str, generation: i64, done: u64, expected: Option<u64>) -> Result<bool> {
@@ -107,7 +124,7 @@ fn note_progress(conn: &Connection, id: &str, generation: i64, done: u64, expect
 fn complete(conn: &Connection, id: &str, generation: i64, finished: &Finished, now: i64) -> Result<bool> {
     const COMPLETE: &str = "
         update export_job set state = 'completed', finished_at = :now, expires_at = :expires_at, row_count = :rows,
-            rows_done = :rows, rows_expected = :rows, bytes = :bytes, sha256 = :sha256, has_file = 1
+            rows_done = :rows, rows_expected = :rows, bytes = :bytes, sha256 = :sha256, file_state = 1
         where id = :id and generation = :generation and state = 'processing'";
     let row = named_params! {
         ":id": id, ":generation": generation, ":now": now, ":expires_at": finished.expires_at,
@@ -148,7 +165,16 @@ fn recover(conn: &Connection, now: i64) -> Result<Recovered> {
          or for a shorter range"
     );
     let bounds = named_params! { ":now": now, ":message": message, ":attempts_max": ATTEMPTS_MAX };
-    let failed = conn.prepare_cached(GIVE_UP)?.execute(bounds)?;
+    let failed = worn_out(conn)?;
+    conn.prepare_cached(GIVE_UP)?.execute(bounds)?;
     let requeued = conn.prepare_cached(REQUEUE)?.execute([])?;
     Ok(Recovered { requeued, failed })
+}
+
+/// Jobs under way that have been begun as often as a job may be.
+fn worn_out(conn: &Connection) -> Result<Vec<ExportJob>> {
+    let sql = format!("select {COLUMNS} from export_job where state = 'processing' and attempt >= :attempts_max");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let jobs = statement.query_map(named_params! { ":attempts_max": ATTEMPTS_MAX }, from_row)?;
+    Ok(jobs.collect::<rusqlite::Result<_>>()?)
 }

@@ -169,6 +169,25 @@ impl Directory {
         slices
     }
 
+    /// Leaves that hold matching keys, each with its run and how many, from the one that holds the position on.
+    pub fn matching_leaves<'a>(
+        &'a self,
+        from: Position,
+        filter: &'a CellFilter,
+    ) -> impl Iterator<Item = (Range<Position>, u64)> + 'a {
+        let (first_g, first_l) = self.locate(from);
+        let groups = (first_g..self.groups.len()).filter(|g| self.groups[*g].counts.matching(filter) > 0);
+        let leaves = groups.flat_map(move |g| {
+            let first = if g == first_g { first_l } else { 0 };
+            (first..self.groups[g].leaves.len()).map(move |l| (g, l))
+        });
+        leaves.filter_map(|(g, l)| {
+            let leaf = &self.groups[g].leaves[l];
+            let matching = leaf.counts.matching(filter);
+            (matching > 0).then(|| (leaf.first..self.leaf_end(g, l), matching))
+        })
+    }
+
     /// The counts of the leaf that begins here, or holds this position, and its run.
     pub fn leaf(&self, position: Position) -> (&Counts, Range<Position>) {
         let (g, l) = self.locate(position);

@@ -13,8 +13,8 @@ const ORDERS: [TimeOrder; 2] = [TimeOrder::NewestFirst, TimeOrder::OldestFirst];
 
 /// What the log should hold, in order of arrival.
 #[derive(Default)]
-struct Model {
-    events: Vec<(StoredEvent, Option<Id>)>,
+pub struct Model {
+    pub events: Vec<(StoredEvent, Option<Id>)>,
     services: Vec<Id>,
 }
 
@@ -58,7 +58,7 @@ impl Model {
         self.events.iter().map(|(event, _)| event).filter(|event| matches(filter, event)).cloned().collect()
     }
 
-    fn in_time_order(&self, filter: &LogFilter, order: TimeOrder) -> Vec<StoredEvent> {
+    pub fn in_time_order(&self, filter: &LogFilter, order: TimeOrder) -> Vec<StoredEvent> {
         let mut events = self.arrived(filter);
         events.sort_by_key(|event| event.position);
         if order == TimeOrder::NewestFirst {
@@ -101,12 +101,12 @@ prop_compose! {
 }
 
 /// A commit: some requests of some events each.
-fn commit() -> impl Strategy<Value = Vec<Vec<SystemEvent>>> {
+pub fn commit() -> impl Strategy<Value = Vec<Vec<SystemEvent>>> {
     proptest::collection::vec(proptest::collection::vec(system_event(), 0..12), 0..5)
 }
 
 prop_compose! {
-    fn filter()(
+    pub fn filter()(
         bits in 1usize..8,
         service in service(),
         from in proptest::option::of(instant()),
@@ -121,7 +121,7 @@ fn severities(bits: usize) -> SeveritySet {
     Severity::ALL.into_iter().filter(|severity| bits >> severity.index() & 1 == 1).collect()
 }
 
-fn commit_to_both(log: &mut TestLog, model: &mut Model, requests: &[Vec<SystemEvent>]) {
+pub fn commit_to_both(log: &mut TestLog, model: &mut Model, requests: &[Vec<SystemEvent>]) {
     let rejected = log.commit(requests);
     for (events, rejected) in requests.iter().zip(rejected) {
         let indexes: Vec<usize> = rejected.iter().map(|rejected| rejected.index).collect();

@@ -2,9 +2,19 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::LogSnapshot;
+use rusqlite::{Connection, Row, named_params};
+
+use super::cell::{Cell, CellFilter};
+use super::directory::{END, START};
+use super::names::Names;
+use super::{LogSnapshot, order, page};
 use crate::error::Result;
-use crate::model::{LogFilter, Position, Severity};
+use crate::model::{LogFilter, Position, Severity, Timestamp};
+use crate::store::varint::damaged;
+
+/// The most leaves in one run. Where few events match, a run holds few; otherwise it might hold the whole log, and the
+/// snapshot that reads it would not be short.
+const LEAVES_MAX: usize = 64;
 
 /// An event as the row has it, borrowed for as long as it is visited.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,16 +27,44 @@ pub struct EventRow<'r> {
     pub attributes: Option<&'r str>,
 }
 
-/// How many events up to a sequence number match.
+/// How many events up to a sequence number match. Looks at each one behind it.
 pub fn count_events(snapshot: &LogSnapshot, filter: &LogFilter, last_seq: i64) -> Result<u64> {
-    let _ = (snapshot, filter, last_seq);
-    todo!()
+    let Some(cells) = CellFilter::resolve(filter, snapshot.directory.names()) else { return Ok(0) };
+    let total = page::total(snapshot, filter, &cells)?;
+    total.checked_sub(count_behind(snapshot.conn, filter, &cells, last_seq)?).ok_or_else(damaged)
+}
+
+const COUNT_BEHIND: &str = "
+    select count(*) from log_event
+    where seq > :last_seq
+      and (:from is null or at >= :from) and (:to is null or at < :to)
+      and :severities >> severity & 1 and (:service is null or service = :service)";
+
+fn count_behind(conn: &Connection, filter: &LogFilter, cells: &CellFilter, last_seq: i64) -> Result<u64> {
+    let mut statement = conn.prepare_cached(COUNT_BEHIND)?;
+    let values = named_params! {
+        ":last_seq": last_seq,
+        ":from": filter.from.map(Timestamp::unix_micros),
+        ":to": filter.to.map(Timestamp::unix_micros),
+        ":severities": cells.severity_bits(),
+        ":service": cells.service,
+    };
+    Ok(statement.query_row(values, |row| row.get::<_, i64>(0))? as u64)
 }
 
 /// See [`crate::store::Snapshot::events_run_end`].
 pub fn run_end(snapshot: &LogSnapshot, filter: &LogFilter, from: Position, wanted: u64) -> Option<Position> {
-    let _ = (snapshot, filter, from, wanted);
-    todo!()
+    let cells = CellFilter::resolve(filter, snapshot.directory.names())?;
+    let run = within_time(filter, from..END);
+    let (mut found, mut end) = (0, None);
+    for (leaf, matching) in matching_leaves(snapshot, &cells, &run).take(LEAVES_MAX) {
+        found += matching;
+        end = Some(leaf.end);
+        if found >= wanted {
+            break;
+        }
+    }
+    end
 }
 
 /// See [`crate::store::Snapshot::visit_events`].
@@ -35,8 +73,94 @@ pub fn visit_events(
     filter: &LogFilter,
     last_seq: i64,
     run: Range<Position>,
-    visit: impl FnMut(&EventRow) -> Result<ControlFlow<()>>,
+    mut visit: impl FnMut(&EventRow) -> Result<ControlFlow<()>>,
 ) -> Result<Option<Position>> {
-    let _ = (snapshot, filter, last_seq, run, visit);
-    todo!()
+    let Some(cells) = CellFilter::resolve(filter, snapshot.directory.names()) else { return Ok(None) };
+    let run = within_time(filter, run);
+    let mut leaves = matching_leaves(snapshot, &cells, &run).map(|(leaf, _)| leaf).peekable();
+    while let Some(mut part) = leaves.next() {
+        // Neighbours are read in one go.
+        while let Some(next) = leaves.next_if(|next| next.start == part.end) {
+            part.end = next.end;
+        }
+        if let Some(rest) = visit_part(snapshot, &cells, last_seq, part, &mut visit)? {
+            return Ok(Some(rest).filter(|rest| *rest < run.end));
+        }
+    }
+    Ok(None)
 }
+
+/// What of a run the filter's bounds of time leave.
+fn within_time(filter: &LogFilter, run: Range<Position>) -> Range<Position> {
+    let first_at = |at| Position { at, seq: START.seq };
+    let start = filter.from.map_or(START, first_at);
+    let end = filter.to.map_or(END, first_at);
+    run.start.max(start)..run.end.min(end)
+}
+
+/// What of the run's leaves lies within it, and how many matching events the whole leaf holds; those without any are
+/// left out.
+fn matching_leaves<'a>(
+    snapshot: &'a LogSnapshot,
+    cells: &'a CellFilter,
+    run: &Range<Position>,
+) -> impl Iterator<Item = (Range<Position>, u64)> + 'a {
+    let run = run.clone();
+    let leaves = snapshot.directory.matching_leaves(run.start, cells);
+    let cut =
+        move |(leaf, matching): (Range<Position>, u64)| (leaf.start.max(run.start)..leaf.end.min(run.end), matching);
+    leaves.map(cut).take_while(|(leaf, _)| !leaf.is_empty())
+}
+
+// The outer join holds the order of the loops fast, and a key without its event is damage, not one event less.
+const VISIT: &str = "
+    select o.at, o.seq, o.cell, e.message, e.attributes
+    from log_order as o left join log_event as e on e.seq = o.seq
+    where (o.at, o.seq) >= (:from_at, :from_seq) and (o.at, o.seq) < (:to_at, :to_seq) and o.seq <= :last_seq
+      and o.cell between :cell_min and :cell_max and :severities >> (o.cell & 3) & 1
+    order by o.at, o.seq";
+
+/// Gives the position behind the event with which it broke off.
+fn visit_part(
+    snapshot: &LogSnapshot,
+    cells: &CellFilter,
+    last_seq: i64,
+    part: Range<Position>,
+    visit: &mut impl FnMut(&EventRow) -> Result<ControlFlow<()>>,
+) -> Result<Option<Position>> {
+    let (cell_min, cell_max) = cells.span();
+    let mut statement = snapshot.conn.prepare_cached(VISIT)?;
+    let mut rows = statement.query(named_params! {
+        ":from_at": part.start.at.unix_micros(),
+        ":from_seq": part.start.seq,
+        ":to_at": part.end.at.unix_micros(),
+        ":to_seq": part.end.seq,
+        ":last_seq": last_seq,
+        ":cell_min": cell_min,
+        ":cell_max": cell_max,
+        ":severities": cells.severity_bits(),
+    })?;
+    while let Some(row) = rows.next()? {
+        let event = event_row(row, snapshot.directory.names())?;
+        if visit(&event)?.is_break() {
+            let Position { at, seq } = event.position;
+            return Ok(Some(Position { at, seq: seq.saturating_add(1) }));
+        }
+    }
+    Ok(None)
+}
+
+fn event_row<'r>(row: &'r Row, names: &'r Names) -> Result<EventRow<'r>> {
+    let cell = Cell::from_sql(row.get(2)?)?;
+    Ok(EventRow {
+        position: order::position(row, 0, 1)?,
+        severity: cell.severity(),
+        service: names.get(cell.service())?.map(|service| service.as_str()),
+        message: row.get_ref(3)?.as_str().map_err(|_| damaged())?,
+        attributes: row.get_ref(4)?.as_str_or_null().map_err(|_| damaged())?,
+    })
+}
+
+#[cfg(test)]
+#[path = "visit_test.rs"]
+mod tests;

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use rusqlite::{Connection, Row};
 
+use super::every_user::visit_users;
 use super::figures::{Selection, UsageSnapshot, cell_figures};
 use super::lattice::{ANY, Cell, FIRST_NAME, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use super::presence::Presence;
@@ -26,9 +27,42 @@ pub fn groups(
     limit: usize,
 ) -> Result<GroupPage> {
     let selection = Selection::of(snapshot, filter)?;
-    let mut groups = match (&selection, by) {
+    if let (Selection::Everyone(cell), GroupBy::User) = (&selection, by) {
+        return user_groups(snapshot, range, *cell, offset, limit);
+    }
+    let mut groups = few_groups(snapshot, range, filter, &selection, by)?;
+    groups.sort_unstable_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+    let total = groups.len() as u64;
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+    let groups = groups.into_iter().skip(offset).take(limit).collect();
+    Ok(GroupPage { groups, total })
+}
+
+/// Every group that [`groups`] would give, in no order. By user, memory takes a few bytes a user and no more.
+pub fn visit_groups(
+    snapshot: &UsageSnapshot,
+    range: DateRange,
+    filter: &UsageFilter,
+    by: GroupBy,
+    visit: impl FnMut(Group) -> Result<()>,
+) -> Result<()> {
+    let selection = Selection::of(snapshot, filter)?;
+    if let (Selection::Everyone(cell), GroupBy::User) = (&selection, by) {
+        return visit_users(snapshot, range, *cell, visit);
+    }
+    few_groups(snapshot, range, filter, &selection, by)?.into_iter().try_for_each(visit)
+}
+
+/// The groups with a figure above zero, in no order; not for all users, of whom there may be millions.
+fn few_groups(
+    snapshot: &UsageSnapshot,
+    range: DateRange,
+    filter: &UsageFilter,
+    selection: &Selection,
+    by: GroupBy,
+) -> Result<Vec<Group>> {
+    let mut groups = match (selection, by) {
         (Selection::Nothing, _) => vec![],
-        (Selection::Everyone(cell), GroupBy::User) => return user_groups(snapshot, range, *cell, offset, limit),
         (Selection::User(user, cell), GroupBy::User) => {
             let figures = Presence::load(snapshot, user, *cell, range)?.figures(range);
             vec![Group { id: filter.user_id.clone(), figures }]
@@ -45,23 +79,7 @@ pub fn groups(
         }
     };
     groups.retain(|group| group.figures != Figures::default());
-    groups.sort_unstable_by(|a, b| sort_key(a).cmp(&sort_key(b)));
-    let total = groups.len() as u64;
-    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-    let groups = groups.into_iter().skip(offset).take(limit).collect();
-    Ok(GroupPage { groups, total })
-}
-
-/// Every group that [`groups`] would give, in no order. By user, memory takes a few bytes a user and no more.
-pub fn visit_groups(
-    snapshot: &UsageSnapshot,
-    range: DateRange,
-    filter: &UsageFilter,
-    by: GroupBy,
-    visit: impl FnMut(Group) -> Result<()>,
-) -> Result<()> {
-    let _ = (snapshot, range, filter, by, visit);
-    todo!()
+    Ok(groups)
 }
 
 fn sort_key(group: &Group) -> (Reverse<u64>, Reverse<u64>, bool, &Option<Id>) {

@@ -16,6 +16,7 @@ mod day_codec;
 mod days;
 pub mod delta;
 mod erase;
+mod every_user;
 mod explicit;
 pub mod facts;
 pub mod figures;

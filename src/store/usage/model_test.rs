@@ -9,12 +9,12 @@ use rusqlite::Connection;
 use super::brute_force::Model;
 use super::delta::Delta;
 use super::facts::{Bounds, Facts};
-use super::figures::{UsageSnapshot, check, figures, groups, series};
+use super::figures::{UsageSnapshot, check, figures, groups, series, visit_groups};
 use super::fold::NodeForms;
 use super::rebuild::rebuild_in_pieces;
 use super::rollup::{Rollups, Tuning};
 use crate::model::{
-    Change, DateRange, Day, GroupBy, History, Id, Interval, Registration, Timestamp, UsageEvent, UsageFilter,
+    Change, DateRange, Day, Group, GroupBy, History, Id, Interval, Registration, Timestamp, UsageEvent, UsageFilter,
 };
 use crate::store::digest::DigestKey;
 
@@ -104,6 +104,7 @@ impl World {
             for filter in filters() {
                 let found = figures(&snapshot, *range, &filter).unwrap();
                 prop_assert_eq!(found, self.model.figures(*range, &filter), "{:?} {:?}", range, &filter);
+                self.compare_visits(&snapshot, *range, &filter)?;
             }
         }
         let filters = filters();
@@ -151,6 +152,28 @@ impl World {
                     prop_assert_eq!(&page.groups, &wanted[offset..end], "{:?} {:?} {:?}", by, range, filter);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Every user at once gives what page after page gives.
+    fn compare_visits(
+        &self,
+        snapshot: &UsageSnapshot,
+        range: DateRange,
+        filter: &UsageFilter,
+    ) -> Result<(), TestCaseError> {
+        for by in [GroupBy::Team, GroupBy::Service, GroupBy::User] {
+            let mut visited = vec![];
+            let visit = |group: Group| {
+                visited.push(group);
+                Ok(())
+            };
+            visit_groups(snapshot, range, filter, by, visit).unwrap();
+            let mut wanted = groups(snapshot, range, filter, by, 0, usize::MAX).unwrap().groups;
+            visited.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+            wanted.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+            prop_assert_eq!(visited, wanted, "{:?} {:?} {:?}", by, range, filter);
         }
         Ok(())
     }

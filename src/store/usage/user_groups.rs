@@ -181,7 +181,7 @@ impl Ranking {
 }
 
 /// Sessions that started in the range and touch the cell, by ord.
-fn sessions_by_user(snapshot: &UsageSnapshot, range: DateRange, cell: Cell) -> Result<Vec<u32>> {
+pub(super) fn sessions_by_user(snapshot: &UsageSnapshot, range: DateRange, cell: Cell) -> Result<Vec<u32>> {
     let mut sessions = vec![0u32; snapshot.overlay.ord_end as usize];
     let mut add = |ord: u32, n: u64| {
         let count = sessions.get_mut(ord as usize).ok_or_else(damaged)?;
