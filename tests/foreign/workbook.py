@@ -2,6 +2,7 @@
 
 import csv
 import posixpath
+import re
 import subprocess
 import zipfile
 from datetime import datetime, timedelta
@@ -63,7 +64,7 @@ def openpyxl_events(file, stage=None):
 
 
 def libreoffice_events(file, stage):
-    """The same by LibreOffice. In its cells CR LF is LF."""
+    """The same by LibreOffice."""
     rows = _event_rows(by_libreoffice(file, stage))
     return [(_instant(row[0]), *(plain_line_ends(cell) for cell in row[1:])) for row in rows]
 
@@ -73,7 +74,8 @@ def _instant(shown):
 
 
 def plain_line_ends(text):
-    return text.replace("\r\n", "\n")
+    # LibreOffice has one kind of line end, and two of them where a cell ends between CR and LF.
+    return re.sub("[\r\n]+", "\n", text)
 
 
 # Each with what it does to texts.
