@@ -6,8 +6,10 @@
 mod csv;
 mod events;
 mod jobs;
+mod pieces;
 mod priority;
 mod sink;
+mod stamps;
 mod turns;
 mod usage;
 mod watch;

@@ -37,7 +37,8 @@ mod tests {
     }
 
     fn route(method: &str, template: &str) -> Route {
-        let path = template.replace("{user_id}", "u1");
+        let path = template.replace("{user_id}", "u1").replace("{job_id}", &"j".repeat(22));
+        let path = path.replace("{extension}", "csv");
         path::decode(&method.parse().unwrap(), &path, Entrance::Network).unwrap()
     }
 
@@ -73,8 +74,8 @@ mod tests {
                 parameters.iter().filter(|p| p["in"] == place).map(|p| p["name"].as_str().unwrap()).collect()
             };
             assert_eq!(named("query"), query::known(&route(&method, path)), "{method} {path}");
-            let in_path = if path.contains("{user_id}") { vec!["user_id"] } else { vec![] };
-            assert_eq!(named("path"), in_path, "{method} {path}");
+            let in_path = path.split('{').skip(1).filter_map(|behind| behind.split('}').next());
+            assert_eq!(named("path"), in_path.collect::<Vec<_>>(), "{method} {path}");
         }
     }
 

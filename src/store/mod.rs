@@ -39,7 +39,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 pub use self::accounts::Account;
-pub use self::backup::{BackupOptions, backup, discard_backup};
+pub use self::backup::{BackupOptions, backup, discard_backup, refuse_own_files};
 pub use self::clients::Client;
 use self::digest::DigestKey;
 pub use self::draft::Draft;
@@ -58,7 +58,7 @@ use self::queue::Queue;
 pub use self::repair::repair;
 pub use self::restore::{RestoreOptions, Restored, restore};
 pub use self::signing_keys::SigningKey;
-use self::snapshot::ReaderPool;
+use self::snapshot::{BULK_CACHE_KIB, REQUEST_CACHE_KIB, ReaderPool};
 pub use self::snapshot::{Revision, Snapshot};
 pub use self::stats::{COMMIT_BUCKETS_S, StatsReading};
 use self::usage::Bounds;
@@ -95,6 +95,7 @@ struct Inner {
     queue: Arc<Queue>,
     views: Arc<Views>,
     readers: ReaderPool,
+    bulk_readers: ReaderPool,
     exports: exports::ExportBell,
     stats: Arc<stats::Stats>,
     failed: watch::Receiver<Option<String>>,
@@ -124,7 +125,8 @@ impl Store {
             key,
             queue,
             views,
-            readers: ReaderPool::default(),
+            readers: ReaderPool::new(REQUEST_CACHE_KIB),
+            bulk_readers: ReaderPool::new(BULK_CACHE_KIB),
             exports: exports::ExportBell::default(),
             stats,
             failed,
@@ -163,7 +165,13 @@ impl Store {
     /// A consistent state that holds everything acknowledged so far. Short reads may run it inline on an async
     /// worker: it waits for no lock and no writer.
     pub fn snapshot(&self) -> Result<Snapshot<'_>> {
-        Snapshot::begin(&self.inner)
+        Snapshot::begin(&self.inner, &self.inner.readers)
+    }
+
+    /// The same for those who read much, piece by piece: they neither take the pages from memory that requests come back
+    /// to, nor keep any of their own.
+    pub fn bulk_snapshot(&self) -> Result<Snapshot<'_>> {
+        Snapshot::begin(&self.inner, &self.inner.bulk_readers)
     }
 
     /// A keyed digest of a secret of ours, which has 256 bits: what it tells of the secret helps nobody.
@@ -226,6 +234,7 @@ impl Inner {
         let thread = self.writer.lock().take();
         self.queue.close();
         self.readers.close();
+        self.bulk_readers.close();
         if let Some(thread) = thread {
             let _ = thread.join();
         }

@@ -169,13 +169,13 @@ fn make_private(path: &Path) {
     let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
 }
 
-/// Opens a connection that can only read.
-pub fn open_reader(path: &Path) -> Result<Connection> {
+/// Opens a connection that can only read, and keeps so much of what it has read.
+pub fn open_reader(path: &Path, cache_kib: u32) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(file_name(path), flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     set_pragmas(&conn)?;
-    conn.execute_batch("pragma query_only = on; pragma cache_size = -16384;")?;
+    conn.execute_batch(&format!("pragma query_only = on; pragma cache_size = -{cache_kib};"))?;
     Ok(conn)
 }
 

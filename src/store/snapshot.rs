@@ -22,19 +22,31 @@ const IDLE_MAX: usize = 16;
 /// A reader that is overtaken so often is not slow: somebody else has written to the database.
 const TRIES_MAX: u32 = 1_000;
 
-#[derive(Default)]
-pub struct ReaderPool(Mutex<Vec<Connection>>);
+/// What a connection keeps of the pages it has read: those of requests come back to them; who reads the log from end to
+/// end sees each page once.
+pub const REQUEST_CACHE_KIB: u32 = 16 * 1024;
+pub const BULK_CACHE_KIB: u32 = 1024;
+
+pub struct ReaderPool {
+    idle: Mutex<Vec<Connection>>,
+    cache_kib: u32,
+}
 
 impl ReaderPool {
+    pub fn new(cache_kib: u32) -> ReaderPool {
+        ReaderPool { idle: Mutex::default(), cache_kib }
+    }
+
     /// The writer must be the last to close, so that no WAL is left behind.
     pub fn close(&self) {
-        self.0.lock().clear();
+        self.idle.lock().clear();
     }
 }
 
 /// A consistent state of everything, for as long as it lives. Keep it short: a long one holds the WAL back.
 pub struct Snapshot<'s> {
     store: &'s Inner,
+    pool: &'s ReaderPool,
     /// Always there; an option only so that it can go back to the pool.
     conn: Option<Connection>,
     view: Arc<View>,
@@ -50,19 +62,19 @@ pub struct Revision {
 }
 
 impl<'s> Snapshot<'s> {
-    pub(super) fn begin(store: &'s Inner) -> Result<Snapshot<'s>> {
+    pub(super) fn begin(store: &'s Inner, pool: &'s ReaderPool) -> Result<Snapshot<'s>> {
         const STATE: &str = "select commit_seq, usage_revision, log_revision from database";
-        let idle = store.readers.0.lock().pop();
+        let idle = pool.idle.lock().pop();
         let conn = match idle {
             Some(conn) => conn,
-            None => open::open_reader(&store.path)?,
+            None => open::open_reader(&store.path, pool.cache_kib)?,
         };
         for _ in 0..TRIES_MAX {
             conn.prepare_cached("begin")?.execute([])?;
             let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             let (commit_seq, usage_revision, log_revision) = conn.prepare_cached(STATE)?.query_row([], read)?;
             if let Some(view) = store.views.get(commit_seq) {
-                return Ok(Snapshot { store, conn: Some(conn), view, usage_revision, log_revision });
+                return Ok(Snapshot { store, pool, conn: Some(conn), view, usage_revision, log_revision });
             }
             // Overtaken by many commits between two statements: begin again on the newest.
             conn.prepare_cached("rollback")?.execute([])?;
@@ -116,6 +128,11 @@ impl<'s> Snapshot<'s> {
     /// A page of the log in order of arrival, behind `after_seq` (0: from the first).
     pub fn scan(&self, filter: &LogFilter, after_seq: i64, limit: usize) -> Result<ArrivalPage> {
         log::arrivals(&self.log(), filter, after_seq, limit)
+    }
+
+    /// The sequence number of the event acknowledged last; 0 if there is none.
+    pub fn last_event_seq(&self) -> i64 {
+        self.view.log.last_seq()
     }
 
     /// How many events up to a sequence number match.
@@ -191,7 +208,7 @@ impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
         let Some(conn) = self.conn.take() else { return };
         let ended = conn.prepare_cached("commit").and_then(|mut commit| commit.execute([])).is_ok();
-        let mut idle = self.store.readers.0.lock();
+        let mut idle = self.pool.idle.lock();
         if ended && idle.len() < IDLE_MAX {
             idle.push(conn);
         }

@@ -138,7 +138,8 @@ fn an_error_of_the_visitor_is_handed_on_and_a_key_without_its_event_is_damage() 
 fn events_are_read_along_the_order_of_time_without_sorting() {
     let log = TestLog::new(TINY);
     let mut plan = log.conn.prepare(&format!("explain query plan {VISIT}")).unwrap();
-    let steps: Vec<String> = plan.query_map([0; 8], |row| row.get("detail")).unwrap().map(|step| step.unwrap()).collect();
+    let steps: Vec<String> =
+        plan.query_map([0; 8], |row| row.get("detail")).unwrap().map(|step| step.unwrap()).collect();
     assert_eq!(
         steps,
         [
