@@ -144,6 +144,9 @@ def check_package(file):
         names = package.namelist()
         if package.testzip() or len(set(names)) != len(names):
             raise Failure(f"{file.name} is a damaged package of {names}")
+        # Excel wants to repair a package with extra fields of ZIP64 where sizes have no need of them.
+        if extra := [entry.filename for entry in package.infolist() if entry.extra]:
+            raise Failure(f"parts with extra fields: {extra}")
         for name in names:
             with package.open(name) as part:
                 _parse(name, part)
