@@ -130,6 +130,11 @@ impl<'s> Snapshot<'s> {
         log::arrivals(&self.log(), filter, after_seq, limit)
     }
 
+    /// The sequence number of the event acknowledged last; 0 if there is none.
+    pub fn last_event_seq(&self) -> i64 {
+        self.view.log.last_seq()
+    }
+
     /// How many events up to a sequence number match.
     pub fn count_events(&self, filter: &LogFilter, last_seq: i64) -> Result<u64> {
         log::count_events(&self.log(), filter, last_seq)
