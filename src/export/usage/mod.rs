@@ -4,6 +4,8 @@
 mod order;
 mod row;
 mod spool;
+#[cfg(test)]
+mod tests;
 
 pub use self::order::Rows;
 use self::order::Sorter;
