@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use analytics::auth::{Auth, Credential, IssuerSettings, SigningAlgorithm};
 use analytics::clock::Clock;
 use analytics::limits::{Limits, Policy, Settings};
-use analytics::model::{Caller, Grants, Principal, Target, TargetKind};
+use analytics::model::{Caller, Grants, Origin, Principal, Target, TargetKind};
 use analytics::store::{Durability, Overrides, Settings as StoreSettings, Store};
 use tokio::runtime::Runtime;
 
@@ -88,7 +88,8 @@ fn caller(n: u128) -> Caller {
     // As evenly spread as the digests that partitions are made of.
     let partition = n.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
     let targets = vec![Target::new(TargetKind::Token, n.to_string()), Target::new(TargetKind::Client, "client")];
-    Caller { principal: Principal::local("bench", Grants::ALL), partition, targets, expires_at: None }
+    let origin = Origin::Key("bench".into());
+    Caller { principal: Principal::local("bench", Grants::ALL), origin, partition, targets, expires_at: None }
 }
 
 fn auth(store: &Store) -> Auth {

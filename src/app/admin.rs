@@ -10,7 +10,7 @@ use super::socket;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::http::Local;
+use crate::http::{Local, LocalResponse, refusal_message};
 use crate::store::{self, Store};
 
 /// Whether a command may make the database if it does not exist.
@@ -110,13 +110,17 @@ impl Admin {
             let etag = answer.header("etag").map(str::to_string);
             return Ok(AdminResponse { body: answer.body, etag });
         }
-        let kind = match answer.status {
-            404 => Kind::NotFound,
-            413 => Kind::TooLarge,
-            503 => Kind::Busy { retry_after_s: 1 },
-            _ => Kind::Invalid,
-        };
-        Err(Error::new(kind, message_of(answer.status, &answer.body)))
+        Err(refusal(answer))
+    }
+
+    /// Asks for a file, and writes it out as it comes. Errors as [`Admin::send`], and with `Internal` if it breaks off or
+    /// cannot be written.
+    pub async fn download(&self, path: &str, out: &mut (dyn std::io::Write + Send)) -> Result<()> {
+        let answer = self.local.download(path, out).await?;
+        if answer.status == 200 {
+            return Ok(());
+        }
+        Err(refusal(answer))
     }
 
     /// Closes the database tidily, if this process holds it.
@@ -128,6 +132,16 @@ impl Admin {
     }
 }
 
+fn refusal(answer: LocalResponse) -> Error {
+    let kind = match answer.status {
+        404 => Kind::NotFound,
+        413 => Kind::TooLarge,
+        503 => Kind::Busy { retry_after_s: 1 },
+        _ => Kind::Invalid,
+    };
+    Error::new(kind, refusal_message(answer.status, &answer.body))
+}
+
 fn must_exist(settings: &Settings) -> Result<()> {
     let path = &settings.store.path;
     if fs::exists(path).unwrap_or(true) {
@@ -135,15 +149,4 @@ fn must_exist(settings: &Settings) -> Result<()> {
     }
     let message = format!("no database at {}; start `analytics serve`, or name it with --database", path.display());
     Err(Error::new(Kind::NotFound, message))
-}
-
-fn message_of(status: u16, body: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Refusal {
-        message: String,
-    }
-    match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) => refusal.message,
-        Err(_) => format!("the server answered {status} without a word"),
-    }
 }

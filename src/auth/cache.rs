@@ -117,11 +117,11 @@ impl<O> Inner<O> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Grants, Principal};
+    use crate::model::{Grants, Origin, Principal};
 
     fn caller(expires_at: Option<i64>) -> Arc<Caller> {
         let principal = Principal::local("me", Grants::ALL);
-        Arc::new(Caller { principal, partition: 1, targets: vec![], expires_at })
+        Arc::new(Caller { principal, origin: Origin::Issued("me".into()), partition: 1, targets: vec![], expires_at })
     }
 
     fn remember(cache: &Cache<u32>, name: u32, expires_at: Option<i64>) {

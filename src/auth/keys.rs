@@ -15,7 +15,7 @@ use super::touched::Touched;
 use super::unbroken::unbroken;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Caller, Grants, Principal, Target, TargetKind};
+use crate::model::{Caller, Grants, Origin, Principal, Target, TargetKind};
 use crate::store::{ApiKey, Store};
 
 /// Successes remembered at once, in each of two generations.
@@ -117,6 +117,18 @@ impl Keys {
         .await
     }
 
+    /// Who stands behind a key of this id, and what they may do; None if there is no such key, or it has expired or was
+    /// revoked.
+    pub fn principal_of(&self, id: &str) -> Result<Option<Principal>> {
+        let row = self.0.store.snapshot()?.key(id)?.filter(|row| self.is_valid(row));
+        if let Some(row) = row {
+            return Ok(Some(Principal::local(row.owner, row.grants)));
+        }
+        let session = self.0.session.lock();
+        let of_session = session.values().find(|caller| caller.origin == Origin::Key(id.to_string()));
+        Ok(of_session.map(|caller| caller.principal.clone()))
+    }
+
     /// Errors with `Unauthorized` if the key is malformed, unknown, wrong, expired or revoked; it does not say which of
     /// the last four. `Busy` if too many keys wait to be verified.
     pub async fn verify(&self, key: &str) -> Result<Arc<Caller>> {
@@ -171,6 +183,7 @@ impl Keys {
 fn caller(id: &str, owner: &str, grants: Grants, expires_at: Option<i64>, fingerprint: &Fingerprint) -> Caller {
     Caller {
         principal: Principal::local(owner, grants),
+        origin: Origin::Key(id.to_string()),
         partition: partition(fingerprint),
         targets: vec![Target::new(TargetKind::Key, id), Target::new(TargetKind::Account, owner)],
         expires_at,

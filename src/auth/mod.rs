@@ -8,14 +8,19 @@ mod external;
 mod hashing;
 mod jwt;
 mod keys;
+pub mod links;
 mod local;
 mod secret;
 mod touched;
 mod unbroken;
 
-pub use external::{Fetches, Introspection, IssuerSettings as TrustedIssuer, Issuers, KeySource, RoleRule};
+pub use external::{
+    Address, Fetches, HttpClient, Introspection, IssuerSettings as TrustedIssuer, Issuers, KeySource, RoleRule,
+    http_client, with_causes,
+};
 pub use keys::{Keys, NewKey};
 pub use local::{Denied, Issuer, IssuerSettings, NewClient, NewToken, SigningAlgorithm, TokenAnswer};
+pub use secret::random_text;
 
 use std::sync::Arc;
 

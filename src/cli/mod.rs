@@ -8,8 +8,10 @@ mod check;
 mod client;
 mod config;
 mod duration;
+mod export;
 mod import;
 mod issuer;
+mod jobs;
 mod key;
 mod limit;
 mod output;
@@ -45,6 +47,8 @@ fn run(arguments: Arguments) -> Outcome {
         Some(Command::Serve(arguments)) => serve::run(global, &arguments),
         Some(Command::Import(arguments)) => import::run(global, &arguments),
         Some(Command::Report(arguments)) => report::run(global, &arguments),
+        Some(Command::Export { command }) => export::run(global, &command),
+        Some(Command::Jobs { command }) => jobs::run(global, command),
         Some(Command::Key { command }) => key::run(global, command),
         Some(Command::Client { command }) => client::run(global, command),
         Some(Command::Account { command }) => account::run(global, command),

@@ -85,3 +85,31 @@ impl Watch {
         STOPS.get(usize::from(self.stop.load(Relaxed)).wrapping_sub(1)).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_to_stop_stays_and_no_turn_is_given_from_then_on() {
+        for why in STOPS {
+            let watch = Watch::alone(1);
+            assert_eq!((watch.stopped(), watch.check().is_ok(), watch.turn().is_ok()), (None, true, true));
+            watch.stop(why);
+            STOPS.into_iter().for_each(|later| watch.stop(later));
+            assert_eq!((watch.stopped(), watch.check().is_ok(), watch.turn().is_ok()), (Some(why), false, false));
+            // What is not given is not held either.
+            drop(watch.turns.take());
+        }
+    }
+
+    #[test]
+    fn rows_are_counted_and_what_is_expected_is_unknown_at_first() {
+        let watch = Watch::alone(2);
+        watch.add_rows(3);
+        assert_eq!((watch.progress(), watch.workers()), ((3, None), 2));
+        watch.expect_rows(9);
+        watch.add_rows(4);
+        assert_eq!(watch.progress(), (7, Some(9)));
+    }
+}

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::attempt::Attempt;
 use super::client_address::client_address;
 use super::credentials;
+use super::downloads;
 use super::path::Route;
 use super::respond::Reply;
 use super::service::{Peer, Service};
@@ -18,7 +19,7 @@ use crate::audit::Entry;
 use crate::auth::Credential;
 use crate::error::{Kind, Result};
 use crate::limits::{Policy, Standing};
-use crate::model::{Caller, Scope};
+use crate::model::{Caller, Role, Scope};
 
 /// draft-ietf-httpapi-ratelimit-headers.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -32,8 +33,8 @@ pub struct Visit {
     pub caller: Option<Arc<Caller>>,
     /// None where nothing was counted.
     standing: Mutex<Option<Standing>>,
-    /// The scope for want of which the caller was refused.
-    lacking: Option<Scope>,
+    /// The scope, or role, for want of which the caller was refused.
+    lacking: Option<&'static str>,
 }
 
 impl Visit {
@@ -52,8 +53,8 @@ impl Visit {
 
     /// The rate-limit headers of an answer, and what a credential would need that did not reach far enough (RFC 6750, 3.1).
     pub fn dress(&self, mut reply: Reply) -> Reply {
-        if let Some(scope) = self.lacking {
-            let challenge = format!("Bearer realm=\"analytics\", error=\"insufficient_scope\", scope=\"{scope}\"");
+        if let Some(what) = self.lacking {
+            let challenge = format!("Bearer realm=\"analytics\", error=\"insufficient_scope\", scope=\"{what}\"");
             reply = reply.with(WWW_AUTHENTICATE, &challenge);
         }
         if let Some(standing) = *self.standing.lock() {
@@ -69,11 +70,18 @@ impl Service {
     /// Errors unless the request's caller may use the route, and as often as this. From then on the request has been
     /// counted, whatever it is answered; an answer 401 or 429 cannot come any more.
     pub(super) async fn admit(&self, route: &Route, head: &Parts, peer: Peer, visit: &mut Visit) -> Result<()> {
+        // A link proves by itself what it is good for, where the file is found; no credential is looked at beside it.
+        if matches!(route, Route::Download(_)) && downloads::is_signed(head) {
+            return Ok(());
+        }
         let Some(need) = self.need(route).filter(|_| peer != Peer::Local) else { return Ok(()) };
         let caller = self.caller(head, visit).await?;
         self.count(&caller, need.policy, visit)?;
         if let Some(scope) = need.scope {
-            self.check_scope(&caller, scope, visit)?;
+            caller.principal.require(scope).inspect_err(|_| self.note_refusal(&caller, scope.as_str(), visit))?;
+        }
+        if let Some(role) = need.role {
+            caller.principal.require_role(role).inspect_err(|_| self.note_refusal(&caller, role.as_str(), visit))?;
         }
         visit.caller = Some(caller);
         Ok(())
@@ -121,29 +129,36 @@ impl Service {
         }
     }
 
-    fn check_scope(&self, caller: &Caller, scope: Scope, visit: &mut Visit) -> Result<()> {
-        caller.principal.require(scope).inspect_err(|_| {
-            visit.lacking = Some(scope);
-            self.audit.note(Entry::Refused {
-                issuer: caller.principal.issuer.clone(),
-                subject: caller.principal.subject.clone(),
-                what: scope.as_str(),
-                source: visit.address,
-            });
-        })
+    fn note_refusal(&self, caller: &Caller, what: &'static str, visit: &mut Visit) {
+        visit.lacking = Some(what);
+        self.audit.note(Entry::Refused {
+            issuer: caller.principal.issuer.clone(),
+            subject: caller.principal.subject.clone(),
+            what,
+            source: visit.address,
+        });
     }
 
     /// What a route needs over the network; None if it is open to all.
     fn need(&self, route: &Route) -> Option<Need> {
-        let requests = |scope| Some(Need { scope: Some(scope), policy: Policy::Requests });
+        let requests = |scope| Some(Need { scope: Some(scope), role: None, policy: Policy::Requests });
         match route {
             Route::UsageSummary | Route::ReadSystemEvents => requests(Scope::ReadAnalytics),
+            Route::RequestExport => Some(Need {
+                scope: Some(Scope::ReadAnalytics),
+                role: Some(Role::ReportAdmin),
+                policy: Policy::Requests,
+            }),
+            // Whose exports these are is looked at where the job is found.
+            Route::ListExports | Route::ShowExport(_) | Route::RemoveExport(_) | Route::Download(_) => {
+                requests(Scope::ReadAnalytics)
+            }
             Route::AppendSystemEvents | Route::RecordUsage | Route::RegisterUsers | Route::RegisterUser(_) => {
-                Some(Need { scope: Some(Scope::WriteEvents), policy: Policy::Ingest })
+                Some(Need { scope: Some(Scope::WriteEvents), role: None, policy: Policy::Ingest })
             }
             Route::Metrics if self.settings.metrics_public => None,
             Route::Metrics => requests(Scope::ReadMetrics),
-            Route::WhoAmI => Some(Need { scope: None, policy: Policy::Requests }),
+            Route::WhoAmI => Some(Need { scope: None, role: None, policy: Policy::Requests }),
             Route::Health | Route::Ready | Route::OpenApi | Route::IssuerMetadata | Route::IssuerKeys => None,
             // They look at the credentials in the body themselves, and have limits of their own.
             Route::FetchToken | Route::LogIn => None,
@@ -156,6 +171,7 @@ impl Service {
 struct Need {
     /// None: any good credential will do.
     scope: Option<Scope>,
+    role: Option<Role>,
     policy: Policy,
 }
 
@@ -169,7 +185,7 @@ fn way(found: &Result<Option<Credential>>) -> &'static str {
 }
 
 /// Whose limit was exceeded, as `analytics limit set` would name it.
-fn limited_name(caller: &Caller) -> String {
+pub fn limited_name(caller: &Caller) -> String {
     match caller.targets.first() {
         Some(target) => format!("{} {}", target.kind.as_str(), target.name),
         None => format!("{} {}", caller.principal.issuer, caller.principal.subject),

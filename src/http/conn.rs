@@ -5,8 +5,6 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::file_body::ResponseBody;
 use super::guard::{HEADERS_MAX, Violation};
 use super::guarded::{Guarded, REFUSED};
 use super::peers::Peers;
@@ -160,7 +159,7 @@ async fn handle(
     request: Request<Incoming>,
     peer: Peer,
     refusal: Arc<OnceLock<Violation>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<ResponseBody>, Infallible> {
     match refusal.get().filter(|_| request.method().as_str() == REFUSED) {
         Some(violation) => Ok(service.refuse(*violation)),
         None => Ok(service.answer(request, peer).await),

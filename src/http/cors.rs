@@ -6,8 +6,9 @@ use hyper::{Method, StatusCode};
 use super::respond::Reply;
 
 /// Headers of ours that a page may read beside the few that it always may.
-const EXPOSED: &str = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
-const ALLOWED_HEADERS: &str = "Authorization, Content-Type, If-None-Match, X-API-Key";
+const EXPOSED: &str = "Accept-Ranges, Content-Disposition, Content-Range, ETag, Link, Location, RateLimit, RateLimit-Policy, \
+    Retry-After, X-Request-Id";
+const ALLOWED_HEADERS: &str = "Authorization, Content-Type, If-None-Match, If-Range, Range, X-API-Key";
 /// How long a browser may remember a preflight's answer.
 const MAX_AGE_S: &str = "600";
 

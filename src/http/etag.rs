@@ -17,7 +17,7 @@ impl IfNoneMatch {
     }
 
     /// By weak comparison: the same answer in another encoding is the same answer.
-    fn has(&self, etag: &str) -> bool {
+    pub fn has(&self, etag: &str) -> bool {
         let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_string();
         self.0.iter().any(|tag| tag == "*" || opaque(tag) == opaque(etag))
     }

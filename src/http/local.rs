@@ -1,14 +1,16 @@
 //! The administration's way in: the same requests, through the local socket of a running server or straight into a
 //! service of this process.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{self, HeaderMap};
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::UnixStream;
@@ -40,6 +42,21 @@ impl Local {
         Local::Socket(SocketClient { path: path.into(), idle: Mutex::default() })
     }
 
+    /// Sends GET, and writes the body of a good answer (200) to `out` as it comes; gives the answer without it then. Any
+    /// other answer is read as by [`Local::send`]. Errors as that, and with `Internal` if `out` takes no more.
+    pub async fn download(&self, path_and_query: &str, out: &mut (dyn Write + Send)) -> Result<LocalResponse> {
+        let request = request("GET", path_and_query, None, Bytes::new())?;
+        match self {
+            Local::Socket(client) => {
+                let (response, sender) = client.begin(request).await?;
+                let response = copy(response, out).await?;
+                client.idle.lock().push(sender);
+                Ok(response)
+            }
+            Local::InProcess(service) => copy(service.answer(request, Peer::Local).await, out).await,
+        }
+    }
+
     /// Sends one request and reads the whole answer, whatever its status. Errors with `Internal` and a message for the
     /// operator if no server answers.
     pub async fn send(
@@ -49,12 +66,7 @@ impl Local {
         content_type: Option<&str>,
         body: Bytes,
     ) -> Result<LocalResponse> {
-        let mut request = Request::builder().method(method).uri(path_and_query).header(header::HOST, "localhost");
-        if let Some(content_type) = content_type {
-            request = request.header(header::CONTENT_TYPE, content_type);
-        }
-        let request = request.body(Full::new(body));
-        let request = request.map_err(|e| Error::internal(format!("{method} {path_and_query} is no request: {e}")))?;
+        let request = request(method, path_and_query, content_type, body)?;
         match self {
             Local::Socket(client) => client.send(request).await,
             Local::InProcess(service) => read(service.answer(request, Peer::Local).await).await,
@@ -71,11 +83,17 @@ impl LocalResponse {
 
 impl SocketClient {
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<LocalResponse> {
-        let mut sender = self.connection().await?;
-        let response = sender.send_request(request).await.map_err(|e| self.unreachable(&e))?;
+        let (response, sender) = self.begin(request).await?;
         let response = read(response).await?;
         self.idle.lock().push(sender);
         Ok(response)
+    }
+
+    /// The head of an answer, and the connection that its body is still to be read from.
+    async fn begin(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, SendRequest<Full<Bytes>>)> {
+        let mut sender = self.connection().await?;
+        let response = sender.send_request(request).await.map_err(|e| self.unreachable(&e))?;
+        Ok((response, sender))
     }
 
     async fn connection(&self) -> Result<SendRequest<Full<Bytes>>> {
@@ -102,12 +120,48 @@ impl SocketClient {
     }
 }
 
+fn request(
+    method: &str,
+    path_and_query: &str,
+    content_type: Option<&str>,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>> {
+    let mut request = Request::builder().method(method).uri(path_and_query).header(header::HOST, "localhost");
+    if let Some(content_type) = content_type {
+        request = request.header(header::CONTENT_TYPE, content_type);
+    }
+    let request = request.body(Full::new(body));
+    request.map_err(|e| Error::internal(format!("{method} {path_and_query} is no request: {e}")))
+}
+
+async fn copy<B>(response: Response<B>, out: &mut (dyn Write + Send)) -> Result<LocalResponse>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::error::Error,
+{
+    if response.status() != StatusCode::OK {
+        return read(response).await;
+    }
+    let (head, mut body) = response.into_parts();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| broken_off(&e))?;
+        if let Ok(piece) = frame.into_data() {
+            out.write_all(&piece).map_err(|e| Error::internal(format!("cannot write what was downloaded: {e}")))?;
+        }
+    }
+    Ok(LocalResponse { status: head.status.as_u16(), headers: head.headers, body: Bytes::new() })
+}
+
 async fn read<B>(response: Response<B>) -> Result<LocalResponse>
 where
-    B: hyper::body::Body<Data = Bytes>,
+    B: Body<Data = Bytes>,
     B::Error: std::error::Error,
 {
     let (head, body) = response.into_parts();
-    let body = body.collect().await.map_err(|e| Error::internal(format!("the server's answer broke off: {e}")))?;
+    let body = body.collect().await.map_err(|e| broken_off(&e))?;
     Ok(LocalResponse { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
+}
+
+fn broken_off(error: &dyn std::error::Error) -> Error {
+    Error::internal(format!("the server's answer broke off: {error}"))
 }

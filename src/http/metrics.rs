@@ -15,8 +15,8 @@ use crate::auth::{Auth, Fetches};
 use crate::store::{COMMIT_BUCKETS_S, StatsReading};
 
 /// The statuses that this server gives; the last place counts any other.
-const STATUSES: [u16; 21] =
-    [200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 429, 431, 500, 503, 507];
+const STATUSES: [u16; 23] =
+    [200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 416, 422, 429, 431, 500, 503, 507];
 
 /// Upper bounds of the duration's buckets, in seconds.
 const BUCKETS_S: [f64; 11] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];

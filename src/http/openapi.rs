@@ -37,7 +37,8 @@ mod tests {
     }
 
     fn route(method: &str, template: &str) -> Route {
-        let path = template.replace("{user_id}", "u1");
+        let path = template.replace("{user_id}", "u1").replace("{job_id}", &"j".repeat(22));
+        let path = path.replace("{extension}", "csv");
         path::decode(&method.parse().unwrap(), &path, Entrance::Network).unwrap()
     }
 
@@ -73,8 +74,8 @@ mod tests {
                 parameters.iter().filter(|p| p["in"] == place).map(|p| p["name"].as_str().unwrap()).collect()
             };
             assert_eq!(named("query"), query::known(&route(&method, path)), "{method} {path}");
-            let in_path = if path.contains("{user_id}") { vec!["user_id"] } else { vec![] };
-            assert_eq!(named("path"), in_path, "{method} {path}");
+            let in_path = path.split('{').skip(1).filter_map(|behind| behind.split('}').next());
+            assert_eq!(named("path"), in_path.collect::<Vec<_>>(), "{method} {path}");
         }
     }
 
@@ -105,7 +106,8 @@ mod tests {
             let Some(refusal) = refusal else { continue };
             assert!(refusal["headers"].get("Retry-After").is_some(), "{method} {path}");
             for name in ["RateLimit", "RateLimit-Policy"] {
-                let success = ["200", "204"].iter().find_map(|status| operation["responses"].get(status)).unwrap();
+                let success =
+                    ["200", "202", "204"].iter().find_map(|status| operation["responses"].get(status)).unwrap();
                 let told = [refusal, success].map(|response| response["headers"].get(name).is_some());
                 assert_eq!(told, [is_guarded; 2], "{method} {path} {name}");
             }

@@ -3,6 +3,7 @@
 use hyper::Method;
 
 use super::admin::{self, AdminRoute};
+use super::downloads::ExportFile;
 use super::query;
 use crate::error::{Error, Kind, Result};
 use crate::model::Id;
@@ -27,6 +28,12 @@ pub enum Route {
     WhoAmI,
     IssuerMetadata,
     IssuerKeys,
+    RequestExport,
+    ListExports,
+    /// By the job's id, which may be none of ours.
+    ShowExport(String),
+    RemoveExport(String),
+    Download(ExportFile),
     Admin(AdminRoute),
 }
 
@@ -68,6 +75,11 @@ pub fn decode(method: &Method, path: &str, entrance: Entrance) -> Result<Route> 
         (Place::WhoAmI, "GET") => Ok(Route::WhoAmI),
         (Place::IssuerMetadata, "GET") => Ok(Route::IssuerMetadata),
         (Place::IssuerKeys, "GET") => Ok(Route::IssuerKeys),
+        (Place::Exports, "POST") => Ok(Route::RequestExport),
+        (Place::Exports, "GET") => Ok(Route::ListExports),
+        (Place::Export(id), "GET") => Ok(Route::ShowExport(id.to_string())),
+        (Place::Export(id), "DELETE") => Ok(Route::RemoveExport(id.to_string())),
+        (Place::Download(file), "GET") => Ok(Route::Download(file)),
         (place, _) => Err(not_allowed(place.methods())),
     }
 }
@@ -97,13 +109,18 @@ impl Route {
             Route::WhoAmI => 13,
             Route::IssuerMetadata => 14,
             Route::IssuerKeys => 15,
+            Route::RequestExport => 16,
+            Route::ListExports => 17,
+            Route::ShowExport(_) => 18,
+            Route::RemoveExport(_) => 19,
+            Route::Download(_) => 20,
             Route::Admin(route) => TEMPLATES.len() + route.index(),
         }
     }
 }
 
 /// Method and path template of each route over the network, by [`Route::index`].
-pub const TEMPLATES: [(&str, &str); 16] = [
+pub const TEMPLATES: [(&str, &str); 21] = [
     ("GET", "/reports/usage-summary"),
     ("GET", "/logs/system-events"),
     ("POST", "/logs/system-events"),
@@ -120,6 +137,11 @@ pub const TEMPLATES: [(&str, &str); 16] = [
     ("GET", "/auth/whoami"),
     ("GET", "/.well-known/oauth-authorization-server"),
     ("GET", "/.well-known/jwks.json"),
+    ("POST", "/reports/export"),
+    ("GET", "/reports/export"),
+    ("GET", "/reports/export/{job_id}"),
+    ("DELETE", "/reports/export/{job_id}"),
+    ("GET", "/downloads/export-{job_id}.{extension}"),
 ];
 
 /// What a path names, whatever the method.
@@ -138,6 +160,9 @@ enum Place<'a> {
     WhoAmI,
     IssuerMetadata,
     IssuerKeys,
+    Exports,
+    Export(&'a str),
+    Download(ExportFile),
 }
 
 impl Place<'_> {
@@ -156,8 +181,16 @@ impl Place<'_> {
             "/auth/whoami" => Some(Place::WhoAmI),
             "/.well-known/oauth-authorization-server" => Some(Place::IssuerMetadata),
             "/.well-known/jwks.json" => Some(Place::IssuerKeys),
-            _ => segment(path, "/users/").map(Place::User),
+            "/reports/export" => Some(Place::Exports),
+            _ => Place::find_one(path),
         }
+    }
+
+    /// What a path with a name in it names.
+    fn find_one(path: &str) -> Option<Place<'_>> {
+        (segment(path, "/users/").map(Place::User))
+            .or_else(|| segment(path, "/reports/export/").map(Place::Export))
+            .or_else(|| segment(path, "/downloads/").and_then(ExportFile::parse).map(Place::Download))
     }
 
     fn methods(&self) -> &'static str {
@@ -169,10 +202,12 @@ impl Place<'_> {
             | Place::Metrics
             | Place::WhoAmI
             | Place::IssuerMetadata
-            | Place::IssuerKeys => "GET, HEAD, OPTIONS",
-            Place::SystemEvents => "GET, HEAD, POST, OPTIONS",
+            | Place::IssuerKeys
+            | Place::Download(_) => "GET, HEAD, OPTIONS",
+            Place::SystemEvents | Place::Exports => "GET, HEAD, POST, OPTIONS",
             Place::UsageEvents | Place::Users | Place::Token | Place::LogIn => "POST, OPTIONS",
             Place::User(_) => "PUT, DELETE, OPTIONS",
+            Place::Export(_) => "GET, HEAD, DELETE, OPTIONS",
         }
     }
 }
@@ -228,6 +263,10 @@ mod tests {
             ("HEAD", "/auth/whoami", Route::WhoAmI),
             ("GET", "/.well-known/oauth-authorization-server", Route::IssuerMetadata),
             ("GET", "/.well-known/jwks.json", Route::IssuerKeys),
+            ("POST", "/reports/export", Route::RequestExport),
+            ("HEAD", "/reports/export", Route::ListExports),
+            ("GET", "/reports/export/J1", Route::ShowExport("J1".into())),
+            ("DELETE", "/reports/export/..", Route::RemoveExport("..".into())),
         ];
         for (method, path, expected) in table {
             assert_eq!(route(method, path), Ok(expected), "{method} {path}");
@@ -236,7 +275,18 @@ mod tests {
 
     #[test]
     fn what_is_not_there_says_so() {
-        let not_found = ["", "/", "*", "/users/", "/users/a/b", "/healthz/", "/Healthz", "/admin/keys", "//healthz"];
+        let not_found = [
+            "",
+            "/",
+            "*",
+            "/users/",
+            "/users/a/b",
+            "/healthz/",
+            "/Healthz",
+            "/admin/keys",
+            "//healthz",
+            "/reports/export/",
+        ];
         for path in not_found {
             assert_eq!(route("GET", path).unwrap_err().kind, Kind::NotFound, "{path:?}");
         }
@@ -257,6 +307,7 @@ mod tests {
         for index in 0..ROUTES {
             let (method, template) = template(index).unwrap();
             let path = template.replace("{user_id}", "u1").replace("{id}", "k1").replace("{name}", "n1");
+            let path = path.replace("{job_id}", &"j".repeat(22)).replace("{extension}", "csv.gz");
             let route = decode(&Method::from_bytes(method.as_bytes()).unwrap(), &path, Entrance::Local).unwrap();
             assert_eq!(route.index(), index, "{method} {template}");
         }

@@ -22,6 +22,9 @@ pub fn known(route: &Route) -> &'static [&'static str] {
         ],
         Route::ReadSystemEvents => &["limit", "page", "severity", "service", "from", "to", "order", "cursor"],
         Route::EraseUser(_) => &["history"],
+        Route::ListExports => &["limit", "page", "status"],
+        Route::ShowExport(_) => &["link", "link_ttl_s"],
+        Route::Download(_) => &["expires", "by", "signature"],
         Route::Admin(route) => route.parameters(),
         Route::AppendSystemEvents
         | Route::RecordUsage
@@ -35,7 +38,9 @@ pub fn known(route: &Route) -> &'static [&'static str] {
         | Route::LogIn
         | Route::WhoAmI
         | Route::IssuerMetadata
-        | Route::IssuerKeys => &[],
+        | Route::IssuerKeys
+        | Route::RequestExport
+        | Route::RemoveExport(_) => &[],
     }
 }
 

@@ -12,6 +12,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::budget::{Budget, Share};
+use super::file_body::{FileBody, FilePart, ResponseBody};
 use crate::error::{Error, Kind, Result};
 
 /// Smaller answers are not counted: all connections together hold little of them.
@@ -22,6 +23,8 @@ pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// Sent in the place of `body`, which is empty then.
+    pub file: Option<FilePart>,
     /// What the body holds of a budget until the client has read it.
     pub share: Option<Share>,
 }
@@ -41,7 +44,7 @@ impl Reply {
     pub fn new(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Reply { status, headers, body, share: None }
+        Reply { status, headers, body, file: None, share: None }
     }
 
     /// Errors with `Internal` if the value makes no JSON.
@@ -52,7 +55,7 @@ impl Reply {
 
     /// Neither a body nor a type of one.
     pub fn empty(status: StatusCode) -> Reply {
-        Reply { status, headers: HeaderMap::with_capacity(8), body: Bytes::new(), share: None }
+        Reply { status, headers: HeaderMap::with_capacity(8), body: Bytes::new(), file: None, share: None }
     }
 
     /// Counts a large body against the budget of all. Errors with `Busy` if that is used up.
@@ -90,12 +93,18 @@ impl Reply {
         Reply::json(status, serde_json::to_vec(&body).expect("two strings make JSON"))
     }
 
-    pub fn into_response(self) -> Response<Full<Bytes>> {
-        let body = match self.share {
-            Some(share) => share.hold(self.body),
-            None => self.body,
+    /// How many bytes are sent.
+    pub fn len(&self) -> u64 {
+        self.file.as_ref().map_or(self.body.len() as u64, FilePart::bytes)
+    }
+
+    pub fn into_response(self) -> Response<ResponseBody> {
+        let body = match (self.file, self.share) {
+            (Some(part), _) => ResponseBody::File(FileBody::new(part)),
+            (None, Some(share)) => ResponseBody::Full(Full::new(share.hold(self.body))),
+            (None, None) => ResponseBody::Full(Full::new(self.body)),
         };
-        let mut response = Response::new(Full::new(body));
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         if Some(reason(self.status)) != self.status.canonical_reason() {

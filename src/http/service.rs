@@ -3,10 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Body;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -16,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::admit::Visit;
 use super::body::{self, Received};
 use super::budget::Budget;
-use super::guard::Violation;
+use super::file_body::ResponseBody;
 use super::metrics::Metrics;
 use super::path::{self, Entrance, Route};
 use super::query::{self, Query};
@@ -24,7 +22,7 @@ use super::request_id::RequestIds;
 use super::respond::Reply;
 use super::wiring::Wiring;
 use super::{
-    Settings, admin, cors, credentials, encoding, ingest, login, metrics, oauth_error, oauth_token, openapi, probes,
+    Settings, admin, cors, downloads, encoding, exports, ingest, login, metrics, oauth_token, openapi, probes,
     system_events, usage_summary, users, well_known, whoami,
 };
 use crate::audit::Audit;
@@ -43,7 +41,7 @@ const LONG_READS_MAX: usize = 3;
 /// hyper closes a connection where more than about this of a request's body was left unread.
 const LEFT_UNREAD_BYTES_MAX: u64 = 4 * 1024;
 /// A client that was told to come back finds a server with time again.
-const RETRY_AFTER_S: u64 = 1;
+pub(super) const RETRY_AFTER_S: u64 = 1;
 
 /// A log-in, or a request for a token, in full.
 const SMALL_BODY_BYTES_MAX: usize = 16 * 1024;
@@ -71,7 +69,7 @@ pub struct Service {
     pub(super) bodies: body::Limits,
     answers: Arc<Budget>,
     long_reads: Arc<Semaphore>,
-    request_ids: RequestIds,
+    pub(super) request_ids: RequestIds,
     stopping: AtomicBool,
 }
 
@@ -108,7 +106,7 @@ impl Service {
     }
 
     /// Answers a request; a failure is an answer, too.
-    pub async fn answer<B>(self: &Arc<Self>, request: Request<B>, peer: Peer) -> Response<Full<Bytes>>
+    pub async fn answer<B>(self: &Arc<Self>, request: Request<B>, peer: Peer) -> Response<ResponseBody>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -129,50 +127,6 @@ impl Service {
         }
         self.metrics.answered(index, reply.status, self.clock.monotonic() - started);
         reply.into_response()
-    }
-
-    /// The answer to a request that broke a rule of the protocol and was never parsed.
-    pub(super) fn refuse(&self, violation: Violation) -> Response<Full<Bytes>> {
-        let error = match violation {
-            Violation::Malformed(rule) => Error::invalid(rule),
-            Violation::TooLarge => Error::new(
-                Kind::HeadersTooLarge,
-                "the request's head may hold at most 16 KiB and 64 headers; shorten the URL or send fewer headers",
-            ),
-            Violation::Slow => Error::new(Kind::Timeout, "the request's head did not arrive in time"),
-        };
-        self.refuse_unread(&error).into_response()
-    }
-
-    /// The answer to a connection beyond what its peer may hold.
-    pub(super) fn turn_away(&self) -> Reply {
-        let message = "too many connections from this address; close some, or keep one open and use it again";
-        self.refuse_unread(&Error::new(Kind::Busy { retry_after_s: RETRY_AFTER_S }, message))
-    }
-
-    fn refusal(&self, error: &Error, head: &Parts, request_id: &str) -> Reply {
-        if oauth_error::is_due_at(head.uri.path()) {
-            return oauth_error::refusal(error, request_id);
-        }
-        Reply::refusal(error, request_id, credentials::was_sent(&head.headers))
-    }
-
-    /// Where only the operator can help, the answer says who that is.
-    fn naming_contact(&self, mut error: Error) -> Error {
-        let contact = &self.settings.contact;
-        let kinds =
-            matches!(error.kind, Kind::Forbidden | Kind::TooLarge | Kind::TooManyRequests { .. } | Kind::StorageFull);
-        if kinds && !contact.is_empty() {
-            error.message += &format!(" (contact: {contact})");
-        }
-        error
-    }
-
-    fn refuse_unread(&self, error: &Error) -> Reply {
-        let request_id = self.request_ids.next();
-        let reply = Reply::refusal(error, &request_id, false).with(header::CONNECTION, "close");
-        self.metrics.answered(None, reply.status, Duration::ZERO);
-        seal(reply, &request_id)
     }
 
     /// From now on /readyz says that nothing new should be sent here.
@@ -306,6 +260,11 @@ impl Service {
             Route::WhoAmI => whoami::get(visit.caller.as_deref()),
             Route::IssuerMetadata => well_known::metadata(self),
             Route::IssuerKeys => well_known::keys(self),
+            Route::RequestExport => exports::create(self, head, body, visit).await,
+            Route::ListExports => exports::list(self, visit, query).await,
+            Route::ShowExport(id) => exports::show(self, visit, &query, &id).await,
+            Route::RemoveExport(id) => exports::remove(self, visit, &id).await,
+            Route::Download(file) => downloads::get(self, head, &query, &file, visit).await,
             Route::Admin(route) => admin::answer(self, route, head, body, &query).await,
         }
     }
@@ -319,8 +278,8 @@ impl Service {
         reply.headers.insert(header::VARY, HeaderValue::from_static(vary));
         if head.method == Method::HEAD && reply.status != StatusCode::NOT_MODIFIED {
             // The length that GET would have (RFC 9110, 9.3.2); that of a 304 would be one that we have not looked up.
-            reply.headers.insert(header::CONTENT_LENGTH, reply.body.len().into());
-            reply.body = Bytes::new();
+            reply.headers.insert(header::CONTENT_LENGTH, reply.len().into());
+            (reply.body, reply.file) = (Bytes::new(), None);
         }
         reply
     }
@@ -340,7 +299,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(Error::internal(format!("a blocking task: {e}"))))
 }
 
-fn seal(mut reply: Reply, request_id: &str) -> Reply {
+pub(super) fn seal(mut reply: Reply, request_id: &str) -> Reply {
     reply.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     reply.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     reply.with(REQUEST_ID, request_id)

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Grants, Principal, TargetKind};
+use crate::model::{Grants, Origin, Principal, TargetKind};
 use crate::store::testing;
 
 const NOON: i64 = 1_750_000_000_000_000;
@@ -41,7 +41,8 @@ fn settings() -> Settings {
 
 fn caller(partition: u128, targets: &[(TargetKind, &str)]) -> Caller {
     let targets = targets.iter().map(|(kind, name)| Target::new(*kind, *name)).collect();
-    Caller { principal: Principal::local("me", Grants::ALL), partition, targets, expires_at: None }
+    let origin = Origin::Key("k".into());
+    Caller { principal: Principal::local("me", Grants::ALL), origin, partition, targets, expires_at: None }
 }
 
 fn overrides(requests_per_minute: u32) -> Overrides {

@@ -217,10 +217,26 @@ impl Target {
     }
 }
 
+/// What a credential rests on: when that ends, so does the credential, and whatever was made by its right.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Origin {
+    /// An API key by its id.
+    Key(String),
+    /// A client of the embedded issuer by its id.
+    Client(String),
+    /// A log-in of an account.
+    Login { sid: String, account: String },
+    /// A token issued by the administrator, by its `jti`.
+    Issued(String),
+    /// A trusted issuer by its URL.
+    Trusted(String),
+}
+
 /// A credential that holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
     pub principal: Principal,
+    pub origin: Origin,
     /// Whose requests count together: one for each token or key. The first half of a SHA-256.
     pub partition: u128,
     /// Whose overrides of the limits it is under, the most specific first.

@@ -10,8 +10,8 @@ mod usage;
 mod user_record;
 
 pub use access::{
-    ADMINISTRATOR_ISSUER, ADMINISTRATOR_SUBJECT, Caller, Grants, LOCAL_ISSUER, Principal, Role, Roles, Scope, Scopes,
-    Target, TargetKind,
+    ADMINISTRATOR_ISSUER, ADMINISTRATOR_SUBJECT, Caller, Grants, LOCAL_ISSUER, Origin, Principal, Role, Roles, Scope,
+    Scopes, Target, TargetKind,
 };
 pub use day::{DateRange, Day, Interval};
 pub use export::{CsvOptions, ExportFormat, ExportReport, ExportRequest, JobState, UsageExport, UsageRows};

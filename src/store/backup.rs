@@ -53,8 +53,8 @@ pub fn discard_backup(file: &Path) {
     Draft::discard_all(file);
 }
 
-/// Files of the database may not be written over, by whatever name they are called.
-fn refuse_own_files(database: &Path, file: &Path) -> Result<()> {
+/// Files of the database may not be written over, by whatever name they are called. Errors with `Invalid`.
+pub fn refuse_own_files(database: &Path, file: &Path) -> Result<()> {
     let Ok(target) = fs::metadata(file) else { return Ok(()) };
     let is_target = |own: fs::Metadata| (own.dev(), own.ino()) == (target.dev(), target.ino());
     let own = ["", "-wal", "-shm", ".lock", ".sock"].map(|suffix| fs::metadata(beside(database, suffix)));

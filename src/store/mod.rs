@@ -39,7 +39,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 pub use self::accounts::Account;
-pub use self::backup::{BackupOptions, backup, discard_backup};
+pub use self::backup::{BackupOptions, backup, discard_backup, refuse_own_files};
 pub use self::clients::Client;
 use self::digest::DigestKey;
 pub use self::draft::Draft;

@@ -130,6 +130,11 @@ impl<'s> Snapshot<'s> {
         log::arrivals(&self.log(), filter, after_seq, limit)
     }
 
+    /// The sequence number of the event acknowledged last; 0 if there is none.
+    pub fn last_event_seq(&self) -> i64 {
+        self.view.log.last_seq()
+    }
+
     /// How many events up to a sequence number match.
     pub fn count_events(&self, filter: &LogFilter, last_seq: i64) -> Result<u64> {
         log::count_events(&self.log(), filter, last_seq)
@@ -152,6 +157,19 @@ impl<'s> Snapshot<'s> {
         visit: impl FnMut(&EventRow) -> Result<ControlFlow<()>>,
     ) -> Result<Option<Position>> {
         log::visit_events(&self.log(), filter, last_seq, run, visit)
+    }
+
+    /// Visits the matching events of a run with sequence numbers up to `last_seq` whose message or attributes take more than
+    /// so many bytes; others are passed over unread.
+    pub fn visit_long_events(
+        &self,
+        filter: &LogFilter,
+        last_seq: i64,
+        run: Range<Position>,
+        text_bytes: usize,
+        visit: impl FnMut(&EventRow) -> Result<()>,
+    ) -> Result<()> {
+        log::visit_long_events(&self.log(), filter, last_seq, run, text_bytes, visit)
     }
 
     /// Visits every group that [`Snapshot::groups`] would give, in no order. Takes a few bytes a user, and no more.

@@ -27,6 +27,8 @@ use crate::{export, http, limits, store};
 const FILE_NAME: &str = "analytics.toml";
 const CONFIG_VARIABLE: &str = "ANALYTICS_CONFIG";
 const VARIABLE_PREFIX: &str = "ANALYTICS_";
+/// No setting: what a command that is given the address of a server shows to it.
+pub const TOKEN_VARIABLE: &str = "ANALYTICS_TOKEN";
 
 /// Where settings may come from.
 pub struct Sources<E> {
@@ -80,6 +82,7 @@ impl Settings {
         let mut environment: BTreeMap<String, String> = sources.environment.filter(is_ours).collect();
         let named = sources.config.or_else(|| environment.remove(CONFIG_VARIABLE).map(PathBuf::from));
         environment.remove(CONFIG_VARIABLE);
+        environment.remove(TOKEN_VARIABLE);
         let here = || Some(PathBuf::from(FILE_NAME)).filter(|path| path.exists());
         let path = named.filter(|path| !path.as_os_str().is_empty()).or_else(here);
         if let Some(path) = path {

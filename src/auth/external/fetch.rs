@@ -24,7 +24,8 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 const IDLE_CONNECTIONS_MAX: usize = 16;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+/// Speaks HTTP/1.1, over TLS where the address says https; trusts the system's roots.
+pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// An address that may be asked: https, or http on this machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -98,7 +99,7 @@ impl Fetcher {
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
-        let client = self.client.get_or_init(client).as_ref()?;
+        let client = self.client.get_or_init(http_client).as_ref()?;
         let address = request.uri().clone();
         let answer = async {
             let answer = client.request(request).await.map_err(|e| format!("{address}: {}", with_causes(&e)))?;
@@ -112,7 +113,8 @@ impl Fetcher {
     }
 }
 
-fn client() -> Result<HttpClient, String> {
+/// Errors with what is wrong with the system's root certificates, for the operator.
+pub fn http_client() -> Result<HttpClient, String> {
     let connector = HttpsConnectorBuilder::new()
         .with_native_roots()
         .map_err(|e| format!("the system's root certificates cannot be read: {e}"))?
@@ -133,7 +135,7 @@ fn basic((id, secret): (&str, &str)) -> String {
 }
 
 /// The outer error alone ("client error") says little.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

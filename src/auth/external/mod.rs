@@ -9,6 +9,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use fetch::{Address, HttpClient, http_client, with_causes};
 pub use settings::{Introspection, IssuerSettings, KeySource, RoleRule};
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use super::jwt::{self, Claims, Expected, Refusal};
 use super::refused;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::model::{Caller, Principal, Target, TargetKind};
+use crate::model::{Caller, Origin, Principal, Target, TargetKind};
 
 /// Tokens remembered at once, in each of two generations.
 const CACHE_MAX: usize = 20_000;
@@ -224,6 +225,7 @@ impl Issuer {
         let grants = grants::grants(claims, &self.settings.role, self.settings.grants);
         Caller {
             principal: Principal { issuer: issuer.clone(), subject: subject.to_string(), grants },
+            origin: Origin::Trusted(issuer.clone()),
             partition: partition(&fingerprint(counted)),
             // Not by its `jti`: another issuer could write the same, and take what was meant for this one.
             targets: vec![Target::new(TargetKind::Subject, format!("{issuer} {subject}"))],

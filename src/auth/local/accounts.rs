@@ -2,11 +2,10 @@
 
 use std::future::Future;
 
-use super::token::Origin;
 use super::{Issuer, password};
 use crate::auth::unbroken::unbroken;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Grants, Id};
+use crate::model::{Grants, Id, Origin};
 use crate::store::Account;
 
 impl Issuer {

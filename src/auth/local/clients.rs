@@ -9,10 +9,10 @@ use super::super::cache::{Fingerprint, fingerprint};
 use super::super::secret::CLIENT_SECRET;
 use super::super::touched::Touched;
 use super::super::unbroken::unbroken;
-use super::token::{Mint, Origin, Purpose, mint, narrow};
+use super::token::{Mint, Purpose, mint, narrow};
 use super::{Denied, Inner, Issuer, NewClient, TokenAnswer};
 use crate::error::{Error, Result};
-use crate::model::{Grants, Id};
+use crate::model::{Grants, Id, Origin};
 use crate::store::Client;
 
 /// Clients remembered at once. There are as many as the administrator made; yet nothing grows without a bound.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::super::unbroken::unbroken;
-use super::token::{Mint, OWN_CLIENT_ID, Origin, Purpose, mint};
+use super::token::{Mint, OWN_CLIENT_ID, Purpose, mint};
 use super::{Issuer, NewToken};
 use crate::error::{Error, Result};
-use crate::model::{Grants, Id};
+use crate::model::{Grants, Id, Origin};
 use crate::store::IssuedToken;
 
 const TTL_MIN_S: u32 = 60;

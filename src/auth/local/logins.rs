@@ -1,12 +1,12 @@
 //! Log-ins: a password gives a pair of tokens, a refresh token the next pair.
 
-use super::token::{Mint, OWN_CLIENT_ID, Origin, Purpose, mint, narrow};
+use super::token::{Mint, OWN_CLIENT_ID, Purpose, mint, narrow};
 use super::{Denied, Issuer, TokenAnswer, password};
 use crate::auth::cache::fingerprint;
 use crate::auth::secret::{REFRESH_TOKEN, random_text};
 use crate::auth::unbroken::unbroken;
 use crate::error::Result;
-use crate::model::Grants;
+use crate::model::{Grants, Origin};
 use crate::store::{Account, Login, Refresh, Refreshed, Snapshot};
 
 /// 22 characters of 62 hold 128 bits.

@@ -1,6 +1,7 @@
 //! The embedded issuer: clients, accounts, log-ins, and the tokens that it signs.
 
 mod accounts;
+mod behind;
 mod clients;
 mod issued;
 mod logins;
@@ -14,11 +15,11 @@ use serde::Serialize;
 
 use self::clients::ClientsInUse;
 use self::signing::Signing;
-use self::token::Origin;
 use super::cache::Cache;
 use super::hashing::Hasher;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::model::Origin;
 use crate::store::Store;
 
 /// Verified tokens remembered at once, in each of two generations.

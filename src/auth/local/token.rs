@@ -11,7 +11,7 @@ use super::super::secret::random_text;
 use super::super::{jwt, refused};
 use super::{Denied, Inner, Issuer, TokenAnswer, logins};
 use crate::error::{Error, Result};
-use crate::model::{Caller, Grants, Principal, Role, Roles, Scope, Scopes, Target, TargetKind};
+use crate::model::{Caller, Grants, Origin, Principal, Role, Roles, Scope, Scopes, Target, TargetKind};
 use crate::store::Snapshot;
 
 /// `client_id` of tokens that no client has asked for.
@@ -22,18 +22,6 @@ const JTI_LEN: usize = 22;
 /// Longer words are no scopes that anybody means; what a client sent is not given back without a bound.
 const NAMED_BYTES_MAX: usize = 64;
 const MICROS: i64 = 1_000_000;
-
-/// What a verified token rests on: by it the cache forgets.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Origin {
-    Client(String),
-    Login {
-        sid: String,
-        account: String,
-    },
-    /// By `jti`.
-    Issued(String),
-}
 
 /// What a token is for; the claim `use`.
 #[derive(Clone, Copy)]
@@ -137,6 +125,7 @@ fn holds(snapshot: &Snapshot, origin: &Origin, now_unix_micros: i64) -> Result<b
         Origin::Client(id) => Ok(snapshot.client(id)?.is_some_and(|client| client.revoked_at.is_none())),
         Origin::Login { sid, account } => logins::is_good(snapshot, sid, account, now_unix_micros),
         Origin::Issued(jti) => Ok(snapshot.issued_token(jti)?.is_some_and(|token| token.revoked_at.is_none())),
+        Origin::Key(_) | Origin::Trusted(_) => Ok(false),
     }
 }
 
@@ -183,10 +172,11 @@ impl Claims {
         let holder = match origin {
             Origin::Client(id) => Target::new(TargetKind::Client, id),
             Origin::Login { account, .. } => Target::new(TargetKind::Account, account),
-            Origin::Issued(_) => Target::new(TargetKind::Account, &self.sub),
+            Origin::Issued(_) | Origin::Key(_) | Origin::Trusted(_) => Target::new(TargetKind::Account, &self.sub),
         };
         Ok(Caller {
             principal: Principal::local(&self.sub, Grants { scopes, roles }),
+            origin: origin.clone(),
             partition,
             targets: vec![Target::new(TargetKind::Token, &self.jti), holder],
             expires_at: Some(self.expires_at()),

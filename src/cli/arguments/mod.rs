@@ -3,8 +3,10 @@
 mod account;
 mod backup;
 mod client;
+mod export;
 mod grants;
 mod issuer;
+mod jobs;
 mod key;
 mod limit;
 mod token;
@@ -18,7 +20,9 @@ use clap_complete::Shell;
 pub use self::account::{AccountCommand, AccountCreate, PasswordSource};
 pub use self::backup::{Backup, Restore};
 pub use self::client::{ClientCommand, ClientCreate};
+pub use self::export::{Days, ExportCommand, ExportFile, FormatName, RemoteServer, SystemEvents, UsageSummary};
 pub use self::issuer::IssuerCommand;
+pub use self::jobs::JobsCommand;
 pub use self::key::{KeyCommand, KeyCreate, KeyRotate};
 pub use self::limit::{Amount, Amounts, LimitCommand, Whom};
 pub use self::token::{TokenCommand, TokenIssue};
@@ -35,6 +39,7 @@ Examples:
   analytics account create alice --scope read:analytics --role report_admin
   analytics import usage events.ndjson.gz
   analytics report --range last-month --group-by team
+  analytics export usage-summary --range last-month -o last-month.xlsx
 
 Exit codes: 0 done, 1 failed, 2 not understood. `analytics help COMMAND` tells more about each.";
 
@@ -69,6 +74,16 @@ pub enum Command {
     Import(Import),
     /// Show a usage summary
     Report(Report),
+    /// Write a report into a file: CSV or XLSX
+    Export {
+        #[command(subcommand)]
+        command: ExportCommand,
+    },
+    /// List, show, cancel and remove export jobs
+    Jobs {
+        #[command(subcommand)]
+        command: JobsCommand,
+    },
     /// Make, list, rotate and revoke API keys
     Key {
         #[command(subcommand)]

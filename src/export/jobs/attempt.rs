@@ -129,7 +129,7 @@ pub fn note_failure(office: &Office, job: &ExportJob, code: String) {
 }
 
 /// Writes to the database, again and again while that has no room or no time, but not for ever once we are to end.
-fn until_taken<F: Future<Output = Result<bool>>>(office: &Office, write: impl Fn() -> F) -> Result<bool> {
+pub fn until_taken<F: Future<Output = Result<bool>>>(office: &Office, write: impl Fn() -> F) -> Result<bool> {
     let (mut pauses, mut tries_left) = (0, TRIES_WHEN_STOPPING);
     loop {
         let outcome = office.runtime.block_on(write());

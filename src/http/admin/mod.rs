@@ -3,6 +3,7 @@
 
 mod accounts;
 mod clients;
+mod exports;
 mod issuer;
 mod keys;
 mod limits;
@@ -59,6 +60,7 @@ pub async fn answer<B: Body<Data = Bytes>>(
         AdminRoute::ClearLimit => limits::clear(service, query).await,
         AdminRoute::Check => check(service).await,
         AdminRoute::ShowUser(id) => user_record::show(service, query, id).await,
+        AdminRoute::EndExportLinks(id) => exports::end_links(service, &id).await,
     }
 }
 

@@ -29,10 +29,11 @@ pub enum AdminRoute {
     ClearLimit,
     Check,
     ShowUser(Id),
+    EndExportLinks(String),
 }
 
 /// Method and path template of each route, by [`AdminRoute::index`].
-pub const TEMPLATES: [(&str, &str); 20] = [
+pub const TEMPLATES: [(&str, &str); 21] = [
     ("POST", "/admin/keys"),
     ("GET", "/admin/keys"),
     ("DELETE", "/admin/keys/{id}"),
@@ -53,6 +54,7 @@ pub const TEMPLATES: [(&str, &str); 20] = [
     ("DELETE", "/admin/limits"),
     ("POST", "/admin/check"),
     ("GET", "/admin/users/{user_id}"),
+    ("POST", "/admin/exports/{job_id}/unlink"),
 ];
 
 impl AdminRoute {
@@ -80,6 +82,7 @@ impl AdminRoute {
             (Place::Limits, "DELETE") => Ok(AdminRoute::ClearLimit),
             (Place::Check, "POST") => Ok(AdminRoute::Check),
             (Place::UserRecord(id), "GET") => id_in_path("user id", id).map(AdminRoute::ShowUser),
+            (Place::ExportLinks(id), "POST") => Ok(AdminRoute::EndExportLinks(id.to_string())),
             (place, _) => Err(path::not_allowed(place.methods())),
         })
     }
@@ -107,6 +110,7 @@ impl AdminRoute {
             AdminRoute::ClearLimit => 17,
             AdminRoute::Check => 18,
             AdminRoute::ShowUser(_) => 19,
+            AdminRoute::EndExportLinks(_) => 20,
         }
     }
 
@@ -132,7 +136,8 @@ impl AdminRoute {
             | AdminRoute::RotateIssuer
             | AdminRoute::ListLimits
             | AdminRoute::SetLimit
-            | AdminRoute::Check => &[],
+            | AdminRoute::Check
+            | AdminRoute::EndExportLinks(_) => &[],
         }
     }
 }
@@ -153,6 +158,7 @@ enum Place<'a> {
     Limits,
     Check,
     UserRecord(&'a str),
+    ExportLinks(&'a str),
 }
 
 impl<'a> Place<'a> {
@@ -175,6 +181,9 @@ impl<'a> Place<'a> {
         if let Some(id) = path.strip_suffix("/rotate").and_then(|path| segment(path, "/admin/keys/")) {
             return Some(Place::KeyRotation(id));
         }
+        if let Some(id) = path.strip_suffix("/unlink").and_then(|path| segment(path, "/admin/exports/")) {
+            return Some(Place::ExportLinks(id));
+        }
         let one = |prefix| segment(path, prefix);
         (one("/admin/keys/").map(Place::Key))
             .or_else(|| one("/admin/clients/").map(Place::Client))
@@ -187,7 +196,7 @@ impl<'a> Place<'a> {
         match self {
             Place::Keys | Place::Clients | Place::Accounts | Place::Tokens => "GET, HEAD, POST, OPTIONS",
             Place::Key(_) | Place::Client(_) | Place::Token(_) => "DELETE, OPTIONS",
-            Place::KeyRotation(_) | Place::IssuerRotation | Place::Check => "POST, OPTIONS",
+            Place::KeyRotation(_) | Place::IssuerRotation | Place::Check | Place::ExportLinks(_) => "POST, OPTIONS",
             Place::Account(_) => "PATCH, OPTIONS",
             Place::Issuer | Place::UserRecord(_) => "GET, HEAD, OPTIONS",
             Place::Limits => "GET, HEAD, PUT, DELETE, OPTIONS",

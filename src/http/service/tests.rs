@@ -1,4 +1,6 @@
-use http_body_util::{BodyExt, Empty};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Full};
 
 use super::*;
 use crate::ingest::Bounds;
@@ -125,7 +127,7 @@ async fn items_that_there_is_no_room_to_reject_are_not_stored_either() {
     assert!(get(&service, everything).await.1.contains("\"active_users\":0"));
 }
 
-async fn ask(service: &Arc<Service>, request: hyper::http::request::Builder) -> Response<Full<Bytes>> {
+async fn ask(service: &Arc<Service>, request: hyper::http::request::Builder) -> Response<ResponseBody> {
     service.answer(request.body(Empty::<Bytes>::new()).unwrap(), Peer::Local).await
 }
 

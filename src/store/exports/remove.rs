@@ -42,7 +42,10 @@ impl Store {
         const UNLINKED: &str = "update export_job set file_state = 0 where id = :id and state = 'completed'";
         self.control(move |conn| {
             let mut statement = conn.prepare_cached(UNLINKED)?;
-            ids.iter().try_for_each(|id| Ok(drop(statement.execute(named_params! { ":id": id })?)))
+            for id in &ids {
+                statement.execute(named_params! { ":id": id })?;
+            }
+            Ok(())
         })
         .await
     }
