@@ -44,7 +44,9 @@ def by_libreoffice(file, stage):
     made = stage.directory / f"{file.stem}.libreoffice"
     profile = f"-env:UserInstallation=file://{made}/profile"
     command = ["soffice", "--headless", profile, "--convert-to", _CSV_FILTER, "--outdir", made, file]
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=LIBREOFFICE_S)
+    # Numbers and dates are shown as the locale has them.
+    plain = {**environment(), "LC_ALL": "C.UTF-8"}
+    ended = subprocess.run(command, capture_output=True, text=True, env=plain, timeout=LIBREOFFICE_S)
     # It speaks of a missing Java, which it does not need for this.
     said = [line for line in ended.stderr.splitlines() if "javaldx" not in line]
     sheets = {name.stem.removeprefix(f"{file.stem}-"): name for name in made.glob("*.csv")}
