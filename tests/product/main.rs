@@ -7,6 +7,7 @@ mod audit;
 mod durability;
 mod erasure;
 mod errors;
+mod exports;
 mod fixtures;
 mod full_disk;
 mod log_pages;

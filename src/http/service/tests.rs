@@ -1,4 +1,6 @@
-use http_body_util::{BodyExt, Empty};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Full};
 
 use super::*;
 use crate::ingest::Bounds;

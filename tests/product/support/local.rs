@@ -8,7 +8,15 @@ use serde_json::{Value, json};
 
 /// Makes a key that holds `scopes`; it works as soon as this returns.
 pub fn create_key(database: &Path, scopes: &[&str]) -> String {
-    let asked = json!({"owner": "tests", "scopes": scopes});
+    create(database, json!({"owner": "tests", "scopes": scopes}))
+}
+
+/// Makes a key that may do everything, exports too.
+pub fn create_full_key(database: &Path, owner: &str) -> String {
+    create(database, json!({"owner": owner, "scopes": super::server::ALL_SCOPES, "roles": ["report_admin"]}))
+}
+
+fn create(database: &Path, asked: Value) -> String {
     let (status, answer) = send(database, "POST", "/admin/keys", &asked.to_string());
     assert_eq!(status, 201, "{answer}");
     answer["key"].as_str().expect("a key").to_string()

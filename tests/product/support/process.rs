@@ -35,7 +35,13 @@ pub struct Process {
 impl Process {
     /// Starts a server and waits for its line of readiness on stderr.
     pub fn serve(database: &Path) -> Process {
-        let mut child = serve_command(database).spawn().expect("the binary starts");
+        Process::serve_with(database, &[])
+    }
+
+    /// With settings, by the names that they have in the environment.
+    pub fn serve_with(database: &Path, settings: &[(&str, &str)]) -> Process {
+        let settings = settings.iter().copied();
+        let mut child = serve_command(database).envs(settings).spawn().expect("the binary starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let mut told = String::new();
         let base = loop {
@@ -64,6 +70,11 @@ impl Process {
     pub fn client(&self) -> Client {
         let key = local::create_key(&self.database, super::server::ALL_SCOPES);
         Client::new(&self.base, Some(&key))
+    }
+
+    /// A client with a key that was made before.
+    pub fn client_with(&self, key: &str) -> Client {
+        Client::new(&self.base, Some(key))
     }
 
     pub fn kill(mut self) {

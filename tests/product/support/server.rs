@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use analytics::app::settings::{Settings, Sources};
@@ -71,6 +71,17 @@ impl Server {
         self.client.with_key(Some(&key))
     }
 
+    /// A client of somebody else who may do everything.
+    pub fn client_of(&self, owner: &str) -> Client {
+        let key = self.running().auth.keys.create_for_session(owner, Grants::ALL).expect("a key");
+        self.client.with_key(Some(&key))
+    }
+
+    /// Where the database lies.
+    pub fn database(&self) -> &Path {
+        &self.settings.store.path
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.running().address
     }
@@ -106,7 +117,7 @@ impl Drop for Server {
 }
 
 /// The defaults, whatever the environment says; any port, and no waiting for the disk, since nothing here is killed.
-fn settings(database: PathBuf) -> Settings {
+pub fn settings(database: PathBuf) -> Settings {
     let flags =
         vec![("database.path", database.to_string_lossy().into_owned()), ("server.listen", "127.0.0.1:0".to_string())];
     let sources = Sources { config: None, environment: std::iter::empty(), flags };
