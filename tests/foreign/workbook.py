@@ -135,6 +135,13 @@ def cells(file, part):
                 element.clear()
 
 
+def shared_texts(file):
+    """The texts of sheets that keep theirs in a table: openpyxl drops `x005F_` from these wherever it stands."""
+    with zipfile.ZipFile(file) as package:
+        table = ElementTree.fromstring(package.read("xl/sharedStrings.xml"))
+    return [unescape(item.findtext(f"{_SHEET}t")) for item in table]
+
+
 def instant_of(serial):
     """What a number of days means in a workbook, to the microsecond."""
     return EPOCH + timedelta(days=serial)
