@@ -159,6 +159,19 @@ impl<'s> Snapshot<'s> {
         log::visit_events(&self.log(), filter, last_seq, run, visit)
     }
 
+    /// Visits the matching events of a run with sequence numbers up to `last_seq` whose message or attributes take more than
+    /// so many bytes; others are passed over unread.
+    pub fn visit_long_events(
+        &self,
+        filter: &LogFilter,
+        last_seq: i64,
+        run: Range<Position>,
+        text_bytes: usize,
+        visit: impl FnMut(&EventRow) -> Result<()>,
+    ) -> Result<()> {
+        log::visit_long_events(&self.log(), filter, last_seq, run, text_bytes, visit)
+    }
+
     /// Visits every group that [`Snapshot::groups`] would give, in no order. Takes a few bytes a user, and no more.
     pub fn visit_groups(
         &self,

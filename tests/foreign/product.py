@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import tomllib
@@ -21,6 +22,7 @@ SETTINGS = """\
 listen = "127.0.0.1:0"
 [limits]
 requests_per_minute = 0
+exports_per_day = 0
 failures_per_minute = 1000000
 tokens_per_minute = 0
 tokens_per_hour = 0
@@ -28,9 +30,9 @@ tokens_per_hour = 0
 
 
 class Analytics:
-    """A server of the test's own, on a free port."""
+    """A server of the test's own, on a free port; with a copy of `database` if one is given."""
 
-    def __init__(self, stage, *tables):
+    def __init__(self, stage, *tables, database=None):
         self.stage = stage
         self.directory = Path(tempfile.mkdtemp(dir=stage.directory))
         self.settings = self.directory / "analytics.toml"
@@ -38,6 +40,8 @@ class Analytics:
         issuers = tomllib.loads(self.settings.read_text()).get("trusted_issuers", [])
         self.credentials = {issuer.get("introspection_client_secret") for issuer in issuers} - {None}
         self.database = self.directory / "analytics.db"
+        if database:
+            shutil.copyfile(database, self.database)
         command = [BINARY, "serve", "--config", self.settings, "--database", self.database]
         self.process = stage.start("analytics", command, "listening on http://")
         self.url = self.process.ready_line.split("listening on ")[1].split(",")[0]

@@ -20,6 +20,10 @@ class Failure(AssertionError):
     """A test's expectation that does not hold, or a process that does not come up."""
 
 
+class Skipped(Exception):
+    """What a test needs is not here, and need not be."""
+
+
 def eventually(what, holds, within_s):
     """Asks again and again until `holds` gives something; fails after `within_s` seconds, naming `what` was expected."""
     until = time.monotonic() + within_s

@@ -1,16 +1,18 @@
-//! Workbooks.
+//! Workbooks (ECMA-376).
+//!
+//! `frame` is the workbook without its rows, made by rust_xlsxwriter; `book` puts it and the rows, as `cells` formats them,
+//! into one file while they come. `usage` and `events` say what is in them, `summary` and `chart` how it looks.
 
-use super::{Assignment, Watch, Written};
-use crate::error::Result;
-use crate::model::{LogFilter, UsageExport};
-use crate::store::Store;
+mod book;
+mod cells;
+mod chart;
+mod events;
+mod frame;
+mod summary;
+mod usage;
 
-pub fn write_events(store: &Store, assignment: &Assignment, filter: &LogFilter, watch: &Watch) -> Result<Written> {
-    let _ = (store, assignment, filter, watch);
-    todo!()
-}
+#[cfg(test)]
+mod tests;
 
-pub fn write_usage(store: &Store, assignment: &Assignment, usage: &UsageExport, watch: &Watch) -> Result<Written> {
-    let _ = (store, assignment, usage, watch);
-    todo!()
-}
+pub use self::events::write as write_events;
+pub use self::usage::write as write_usage;

@@ -91,7 +91,7 @@ pub fn visit_events(
 }
 
 /// What of a run the filter's bounds of time leave.
-fn within_time(filter: &LogFilter, run: Range<Position>) -> Range<Position> {
+pub(super) fn within_time(filter: &LogFilter, run: Range<Position>) -> Range<Position> {
     let first_at = |at| Position { at, seq: START.seq };
     let start = filter.from.map_or(START, first_at);
     let end = filter.to.map_or(END, first_at);
@@ -100,7 +100,7 @@ fn within_time(filter: &LogFilter, run: Range<Position>) -> Range<Position> {
 
 /// What of the run's leaves lies within it, and how many matching events the whole leaf holds; those without any are
 /// left out.
-fn matching_leaves<'a>(
+pub(super) fn matching_leaves<'a>(
     snapshot: &'a LogSnapshot,
     cells: &'a CellFilter,
     run: &Range<Position>,
@@ -150,7 +150,7 @@ fn visit_part(
     Ok(None)
 }
 
-fn event_row<'r>(row: &'r Row, names: &'r Names) -> Result<EventRow<'r>> {
+pub(super) fn event_row<'r>(row: &'r Row, names: &'r Names) -> Result<EventRow<'r>> {
     let cell = Cell::from_sql(row.get(2)?)?;
     Ok(EventRow {
         position: order::position(row, 0, 1)?,
