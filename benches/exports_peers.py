@@ -30,7 +30,8 @@ FORMATTED = f"""select {TIMESTAMP} as timestamp,
 def main():
     what, database, duckdb_file, output, xlsx_to = sys.argv[1:]
     who = resource.RUSAGE_SELF
-    begun = time.monotonic()
+    # What it takes to start is not counted.
+    before = resource.getrusage(who)
     if what == "sqlite3":
         who = resource.RUSAGE_CHILDREN
         write_with_sqlite3(database, output)

@@ -22,9 +22,22 @@ pub fn push_text(line: &mut Vec<u8>, text: &str, raw: bool) {
     }
 }
 
-/// Looks at every byte, without a way out in between: so the compiler takes sixteen or more of them at once.
+/// Texts are looked at in blocks of a size known beforehand, which a processor takes in a few steps; the last block may
+/// begin within the one before it.
 fn needs_quotes(text: &[u8]) -> bool {
-    text.iter()
+    if let Some(last) = text.last_chunk::<16>() {
+        return text.as_chunks::<16>().0.iter().any(is_special) || is_special(last);
+    }
+    match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(first), Some(last)) => is_special(first) || is_special(last),
+        _ => text.iter().any(|byte| is_special(&[*byte])),
+    }
+}
+
+/// Whether one of the bytes is. Without a way out in between, so that all are looked at at once.
+fn is_special<const N: usize>(block: &[u8; N]) -> bool {
+    block
+        .iter()
         .fold(false, |found, byte| found | (*byte == b',') | (*byte == b'"') | (*byte == b'\r') | (*byte == b'\n'))
 }
 
@@ -91,6 +104,16 @@ mod tests {
         for (text, neutral, raw) in cases {
             assert_eq!(field(text, false), neutral);
             assert_eq!(field(text, true), raw);
+        }
+    }
+
+    #[test]
+    fn a_mark_is_found_wherever_it_stands_in_a_text_of_any_length() {
+        for (len, at) in (0..70).flat_map(|len| (0..len).map(move |at| (len, at))) {
+            let plain = "x".repeat(len);
+            assert_eq!(field(&plain, false), plain);
+            let marked = format!("{}\n{}", "x".repeat(at), "x".repeat(len - at - 1));
+            assert_eq!(field(&marked, true), format!("\"{marked}\""));
         }
     }
 

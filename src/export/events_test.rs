@@ -113,8 +113,8 @@ fn many() -> Vec<SystemEvent> {
         at: Timestamp::from_unix_micros(1_747_822_530_000_000 + (n * 7_919 % 20_000 / 3) as i64 * 500_250).unwrap(),
         severity: Severity::ALL[n * n % 3],
         service: services[n % 4].map(|service| Id::new(service).unwrap()),
-        attributes: (n % 5 == 0).then(|| format!(r#"{{"n":{n},"of":"a, \"b\""}}"#)),
-        ..event(0, format!("{}{}", messages[n % 8], if n % 3 == 0 { n.to_string() } else { String::new() }))
+        attributes: n.is_multiple_of(5).then(|| format!(r#"{{"n":{n},"of":"a, \"b\""}}"#)),
+        ..event(0, format!("{}{}", messages[n % 8], if n.is_multiple_of(3) { n.to_string() } else { String::new() }))
     };
     (0..20_000).map(one).collect()
 }

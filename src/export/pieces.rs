@@ -22,6 +22,8 @@ const THREADS_MAX: usize = 4;
 /// events' size.
 const PIECE_BYTES: usize = 512 * 1024;
 const PIECE_ROWS: u64 = 8_192;
+/// Room for a piece, unless its last event is large.
+const SPARE_BYTES_MAX: usize = PIECE_BYTES + 64 * 1024;
 /// What one thread does at a stretch; about a piece.
 const RUN_ROWS: u64 = 4_096;
 /// Pieces of a run that may wait for the caller.
@@ -55,10 +57,11 @@ impl Source<'_> {
 pub fn write(
     source: &Source,
     push_row: impl Fn(&mut Stamps, &mut Vec<u8>, &EventRow) + Sync,
-    write: impl FnMut(Piece) -> Result<()>,
+    write: impl FnMut(&Piece) -> Result<()>,
 ) -> Result<()> {
     let threads = source.watch.workers().clamp(1, THREADS_MAX);
-    let work = Work { source, push_row, next: Mutex::new(Some(Position { at: Timestamp::MIN, seq: 0 })) };
+    let first = Position { at: Timestamp::MIN, seq: 0 };
+    let work = Work { source, push_row, next: Mutex::new(Some(first)), spare: Mutex::default() };
     let (line, runs) = sync_channel(threads);
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -69,19 +72,8 @@ pub fn write(
         }
         drop(line);
         // Given by value: whoever still waits to hand something over learns by its end that nobody wants it any more.
-        take_in_order(source.watch, runs, write)
+        work.take_in_order(runs, write)
     })
-}
-
-fn take_in_order(watch: &Watch, runs: Receiver<Run>, mut write: impl FnMut(Piece) -> Result<()>) -> Result<()> {
-    for run in runs {
-        for piece in run {
-            let piece = piece?;
-            let _turn = watch.turn()?;
-            write(piece)?;
-        }
-    }
-    watch.check()
 }
 
 /// The pieces of one run, in order, an error the last.
@@ -93,9 +85,29 @@ struct Work<'a, F> {
     push_row: F,
     /// Where the next run begins; None when there is none.
     next: Mutex<Option<Position>>,
+    /// Memory of pieces that are written, for the next ones.
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 impl<F: Fn(&mut Stamps, &mut Vec<u8>, &EventRow)> Work<'_, F> {
+    fn take_in_order(&self, runs: Receiver<Run>, mut write: impl FnMut(&Piece) -> Result<()>) -> Result<()> {
+        for piece in runs.into_iter().flatten() {
+            let piece = piece?;
+            let _turn = self.source.watch.turn()?;
+            write(&piece)?;
+            self.give_back(piece.bytes);
+        }
+        self.source.watch.check()
+    }
+
+    fn give_back(&self, mut bytes: Vec<u8>) {
+        // What a few large events have made larger goes.
+        if bytes.capacity() <= SPARE_BYTES_MAX {
+            bytes.clear();
+            self.spare.lock().push(bytes);
+        }
+    }
+
     /// Until there are no more runs, or nobody wants more.
     fn run(&self, line: &SyncSender<Run>) {
         while let Some((run, pieces)) = self.take_run(line) {
@@ -145,7 +157,8 @@ impl<F: Fn(&mut Stamps, &mut Vec<u8>, &EventRow)> Work<'_, F> {
     /// The next piece, and where the rest of the run begins. The snapshot and the turn end with it.
     fn piece(&self, run: Range<Position>) -> Result<(Piece, Option<Position>)> {
         let Source { store, filter, last_seq, watch } = self.source;
-        let mut piece = Piece { bytes: Vec::with_capacity(PIECE_BYTES * 5 / 4), rows: 0 };
+        let bytes = self.spare.lock().pop().unwrap_or_else(|| Vec::with_capacity(SPARE_BYTES_MAX));
+        let mut piece = Piece { bytes, rows: 0 };
         let mut stamps = Stamps::default();
         let _turn = watch.turn()?;
         let rest = store.bulk_snapshot()?.visit_events(filter, *last_seq, run, |event| {

@@ -64,6 +64,11 @@ impl CellFilter {
         Some(CellFilter { severities: filter.severities, service })
     }
 
+    /// Whether nothing is left out.
+    pub fn is_everything(&self) -> bool {
+        self.severities == SeveritySet::ALL && self.service.is_none()
+    }
+
     /// The lowest and the highest cell that can match, as the database keeps them.
     pub fn span(&self) -> (i64, i64) {
         match self.service {
