@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::Client;
 use crate::support::exports::{
-    ask, download, expect_whole, file_name, files, log_csv, look, seed, usage_csv, wait, wait_until,
+    ask, directory, download, expect_whole, file_name, files, log_csv, look, seed, usage_csv, wait, wait_until,
 };
 use crate::support::server::Server;
 use crate::support::{local, process};
@@ -59,13 +59,17 @@ fn files_beyond_the_bound_go_and_their_jobs_stay() {
     assert_eq!(server.get(&format!("/downloads/{name}")).status, 410);
     let job = look(&server, first["job_id"].as_str().expect("an id"));
     assert_eq!((job["status"].as_str(), job.get("download_url")), (Some("completed"), None), "{job}");
-    let together: u64 = files(server.database()).iter().map(|name| size(&server, name)).sum();
-    assert!(together <= 1 << 20, "{together}");
+    wait_until("all files fit", || (together(&server) <= 1 << 20).then_some(()));
+    let metrics = server.get("/metrics").text();
+    assert!(metrics.contains("analytics_export_jobs{state=\"processing\"} 0\n"), "{metrics}");
+    assert!(metrics.contains(&format!("analytics_export_file_bytes {}\n", together(&server))), "{metrics}");
 }
 
-fn size(server: &Server, name: &str) -> u64 {
-    let path = crate::support::exports::directory(server.database()).join(name);
-    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+/// Bytes of all files.
+fn together(server: &Server) -> u64 {
+    let path = |name: &String| directory(server.database()).join(name);
+    let bytes = |name| std::fs::metadata(path(&name)).map_or(0, |metadata| metadata.len());
+    files(server.database()).into_iter().map(bytes).sum()
 }
 
 #[test]
