@@ -6,8 +6,9 @@ use crate::support::client::Client;
 use crate::support::exports::{
     ask, directory, download, expect_whole, file_name, files, log_csv, look, seed, usage_csv, wait, wait_until,
 };
+use crate::support::local;
+use crate::support::process::{self, Process};
 use crate::support::server::Server;
-use crate::support::{local, process};
 
 fn whole(client: &Client, job: &Value) {
     expect_whole(job, &download(client, job));
@@ -107,6 +108,22 @@ fn an_erased_person_is_in_no_file_that_can_be_downloaded() {
 }
 
 #[test]
+fn a_person_erased_without_a_server_leaves_no_file() {
+    let place = tempfile::tempdir().expect("a directory");
+    let database = place.path().join("analytics.db");
+    let server = Process::serve(&database);
+    let client = server.client_with(&local::create_full_key(&database, "tests"));
+    seed(&client, 100);
+    let [about_users, other] =
+        [usage_csv("user"), usage_csv("team")].map(|request| wait(&client, &ask(&client, &request)));
+    assert_eq!(files(&database), BTreeSet::from([file_name(&about_users), file_name(&other)]));
+    server.terminate();
+    let erased = process::run(&["user", "erase", "user 7", "--database", &database.to_string_lossy()]);
+    assert!(erased.status.success(), "{}", String::from_utf8_lossy(&erased.stderr));
+    assert_eq!(files(&database), BTreeSet::from([file_name(&other)]));
+}
+
+#[test]
 fn a_restored_backup_tells_of_jobs_whose_files_are_elsewhere() {
     let server = Server::start();
     seed(&server, 100);
@@ -122,7 +139,7 @@ fn a_restored_backup_tells_of_jobs_whose_files_are_elsewhere() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let restored = process::run(&["restore", &at("copy"), "--database", &at("analytics.db")]);
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
-    let other = process::Process::serve(&elsewhere.path().join("analytics.db"));
+    let other = Process::serve(&elsewhere.path().join("analytics.db"));
     let key = local::create_full_key(&elsewhere.path().join("analytics.db"), "tests");
     let client = other.client_with(&key);
     let there = look(&client, job["job_id"].as_str().expect("an id"));
