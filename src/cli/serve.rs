@@ -1,6 +1,6 @@
 //! `serve`: runs the server until it is asked to stop.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::Serialize;
@@ -41,6 +41,7 @@ pub fn run(global: Global, arguments: &Serve) -> Outcome {
     if let Some(dir) = &private_dir {
         settings.store.path = dir.path().join("analytics.db");
         settings.store.durability = Durability::None;
+        settings.exports.directory = PathBuf::new();
         // Whoever reads our address connects to us, not to what stands before some other server; and tokens say so, too.
         settings.http.public_url.clear();
         settings.issuer.url.clear();

@@ -108,8 +108,29 @@ def the_summary_comes_first_and_has_the_totals_of_the_endpoint(stage):
         file = reporter.export("usage-summary", "xlsx", **JANUARY, **asked).file
         book = openpyxl.load_workbook(file)
         assert book.sheetnames == ["Summary", "Usage"] and book.active.title == "Summary", book.sheetnames
-        values = [value for row in book["Summary"].iter_rows(values_only=True) for value in row if type(value) is int]
-        assert values == [totals[figure] for figure in FIGURES], values
+        assert _integers(book["Summary"]) == [totals[figure] for figure in FIGURES], _integers(book["Summary"])
+
+
+def the_summary_of_events_counts_them_by_severity(stage):
+    reporter, events = Reporter(stage), list(hostile.events())
+    reporter.send("/logs/system-events", events)
+    book = openpyxl.load_workbook(reporter.export("system-events", "xlsx", severity="warning,error", **DAYS).file)
+    assert book.sheetnames == ["Summary", "Events"] and book.active.title == "Summary", book.sheetnames
+    by_severity = [sum(event["severity"] == name for event in events) for name in hostile.SEVERITIES]
+    assert _integers(book["Summary"]) == [sum(by_severity[1:]), 0, *by_severity[1:]], _integers(book["Summary"])
+
+
+def summary_and_chart_take_any_name(stage):
+    names = ["=1+1", "a\ufffe", "\uffff", "_x000D_", "<a>&amp;</a>", "'!$A$1", hostile.EMOJI, "a" * 256, hostile.EMOJI * 64]
+    reporter, at = Reporter(stage), f"{DAYS['start_date']}T10:15:30Z"
+    reporter.send("/usage/events", [{"user_id": n, "team_id": n, "service": n, "timestamp": at} for n in names])
+    for name in names:
+        for asked in [{"team_id": name, "service": name, "user_id": name}, {"service": name, "group_by": "team"}]:
+            file = reporter.export("usage-summary", "xlsx", **asked, **DAYS).file
+            workbook.check_package(file)
+            assert f"only {name}" in workbook.shared_texts(file), workbook.shared_texts(file)
+    workbook.check_package(file := reporter.export("usage-summary", "xlsx", group_by="team", **DAYS).file)
+    workbook.by_libreoffice(file, stage)
 
 
 def usage_has_a_native_chart_of_what_the_table_holds(stage):
@@ -157,3 +178,7 @@ def _part_of(file, sheet):
         return f"xl/worksheets/sheet{book.sheetnames.index(sheet) + 1}.xml"
     finally:
         book.close()
+
+
+def _integers(sheet):
+    return [value for row in sheet.iter_rows(values_only=True) for value in row if type(value) is int]

@@ -21,7 +21,7 @@ _LINE_ENDS = ["a\r\nb", "a\rb", "a\nb", "\r\n", "\n", "\r", "a\n", "a\r", "\n\n"
 # XLSX writes characters that XML has not as `_xHHHH_`, so texts of that look must come back as they are, too.
 _ESCAPES = [
     "_x000D_", "_x000d_", "_x005F_", "_x005F_x000D_", "a_x0041_b", "__x000D__", "_x0000_", "_xD83D_", "_x00", "_x000D",
-    "_x000G_", "_x0041_x0042_", "_x005f_x005f_", "\x01_x0001_", "_\x01_",
+    "_x000G_", "_x0041_x0042_", "_x005f_x005f_", "\x01_x0001_", "_\x01_", "_x0041\x01", "_x0041\ufffe",
 ]  # fmt: skip
 _BLANKS = [" a", "a ", "  ", "a  b", "\u00a0a\u00a0", "\u3000", "\ufeffa", "\u200b"]
 _LIKE_NUMBERS = [

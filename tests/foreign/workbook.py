@@ -44,7 +44,9 @@ def by_libreoffice(file, stage):
     made = stage.directory / f"{file.stem}.libreoffice"
     profile = f"-env:UserInstallation=file://{made}/profile"
     command = ["soffice", "--headless", profile, "--convert-to", _CSV_FILTER, "--outdir", made, file]
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=LIBREOFFICE_S)
+    # Numbers and dates are shown as the locale has them.
+    plain = {**environment(), "LC_ALL": "C.UTF-8"}
+    ended = subprocess.run(command, capture_output=True, text=True, env=plain, timeout=LIBREOFFICE_S)
     # It speaks of a missing Java, which it does not need for this.
     said = [line for line in ended.stderr.splitlines() if "javaldx" not in line]
     sheets = {name.stem.removeprefix(f"{file.stem}-"): name for name in made.glob("*.csv")}
@@ -131,6 +133,13 @@ def cells(file, part):
                 yield element.get("r"), element.get("t"), element.get("s"), element.findtext(f"{_SHEET}v")
             elif element.tag == f"{_SHEET}row":
                 element.clear()
+
+
+def shared_texts(file):
+    """The texts of sheets that keep theirs in a table: openpyxl drops `x005F_` from these wherever it stands."""
+    with zipfile.ZipFile(file) as package:
+        table = ElementTree.fromstring(package.read("xl/sharedStrings.xml"))
+    return [unescape(item.findtext(f"{_SHEET}t")) for item in table]
 
 
 def instant_of(serial):
