@@ -1,6 +1,6 @@
 //! `serve`: runs the server until it is asked to stop.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::Serialize;
@@ -41,6 +41,7 @@ pub fn run(global: Global, arguments: &Serve) -> Outcome {
     if let Some(dir) = &private_dir {
         settings.store.path = dir.path().join("analytics.db");
         settings.store.durability = Durability::None;
+        settings.exports.directory = PathBuf::new();
         // Whoever reads our address connects to us, not to what stands before some other server; and tokens say so, too.
         settings.http.public_url.clear();
         settings.issuer.url.clear();
@@ -145,6 +146,8 @@ async fn greet_with_keys(running: &Running, demo: bool) -> Outcome {
 fn lines_to_paste(ready: &Ready) -> String {
     // The key is shorter than the token, and does the same.
     let Ready { url, api_key, .. } = ready;
+    // As it was called: it need not stand in PATH.
+    let program = shell_quoted(&std::env::args().next().unwrap_or_else(|| "analytics".into()));
     format!(
         "Sample data from November 2024 to May 2025. Try:\n\n  \
          curl -H 'Authorization: Bearer {api_key}' '{url}/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31'\n  \
@@ -152,7 +155,9 @@ fn lines_to_paste(ready: &Ready) -> String {
          curl -H 'Authorization: Bearer {api_key}' '{url}/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31&group_by=team'\n  \
          curl -H 'X-API-Key: {api_key}' '{url}/logs/system-events?limit=3'\n  \
          curl -H 'X-API-Key: {api_key}' '{url}/logs/system-events?severity=warning&limit=3&page=2'\n  \
-         curl -H 'X-API-Key: {api_key}' -d '{{\"user_id\":\"u-001\",\"service\":\"web\"}}' '{url}/usage/events'\n"
+         curl -H 'X-API-Key: {api_key}' -d '{{\"user_id\":\"u-001\",\"service\":\"web\"}}' '{url}/usage/events'\n  \
+         curl -H 'X-API-Key: {api_key}' -d '{{\"report_type\":\"usage-summary\",\"format\":\"xlsx\",\"start_date\":\"2025-01-01\",\"end_date\":\"2025-01-31\"}}' '{url}/reports/export'\n  \
+         ANALYTICS_TOKEN='{api_key}' {program} export usage-summary --start 2025-01-01 --end 2025-01-31 -o january.xlsx --url '{url}'\n"
     )
 }
 

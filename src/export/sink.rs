@@ -20,7 +20,7 @@ pub struct Sink(Way);
 enum Way {
     Plain(Counted),
     /// One member from the first byte to the last.
-    Gzip(GzEncoder<Counted>),
+    Gzip(Box<GzEncoder<Counted>>),
 }
 
 impl Sink {
@@ -28,7 +28,11 @@ impl Sink {
     pub fn open(file: &Path, gzip: bool, bytes_max: u64) -> Result<Sink> {
         let file = OpenOptions::new().write(true).open(file).map_err(explain)?;
         let counted = Counted { file, digest: Sha256::new(), buffer: Vec::new(), bytes: 0, bytes_max };
-        Ok(Sink(if gzip { Way::Gzip(GzEncoder::new(counted, Compression::fast())) } else { Way::Plain(counted) }))
+        Ok(Sink(if gzip {
+            Way::Gzip(Box::new(GzEncoder::new(counted, Compression::fast())))
+        } else {
+            Way::Plain(counted)
+        }))
     }
 
     /// Errors with `StorageFull` if there is no room, `TooLarge` beyond the bound; no more is to be written then.

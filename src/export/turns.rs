@@ -131,7 +131,8 @@ mod tests {
                 }
             });
             assert!((1..=at_once).contains(&most.load(SeqCst)));
-            assert_eq!((turns.line.lock().working, waiting(&turns)), (0, 0));
+            assert_eq!(turns.line.lock().working, 0);
+            assert_eq!(waiting(&turns), 0);
         }
         // All places can be held at one time.
         let turns = Turns::new(3);

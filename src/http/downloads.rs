@@ -20,7 +20,7 @@ use super::service::{self, Service};
 use crate::auth::links::{self, Claim};
 use crate::error::{Error, Kind, Result};
 use crate::ingest;
-use crate::model::{Day, ExportReport, ExportRequest, GroupBy, Interval, JobState, LogFilter, Timestamp, UsageRows};
+use crate::model::{ExportRequest, JobState};
 use crate::store::ExportJob;
 
 const SECOND_MICROS: i64 = 1_000_000;
@@ -133,7 +133,7 @@ async fn send(service: &Service, head: &Parts, job: &ExportJob, request: &Export
     if status == StatusCode::PARTIAL_CONTENT {
         reply = reply.with(header::CONTENT_RANGE, &format!("bytes {}-{}/{bytes}", range.start, range.end - 1));
     }
-    let disposition = format!("attachment; filename=\"{}.{}\"", stem(request), job.extension);
+    let disposition = format!("attachment; filename=\"{}\"", request.file_name());
     reply.file = Some(FilePart { file: Arc::new(file), range });
     Ok(dressed(reply.with(header::CONTENT_DISPOSITION, &disposition), &validators))
 }
@@ -176,36 +176,6 @@ fn content_type(extension: &str) -> &'static str {
     }
 }
 
-/// What a person finds among their downloads: report and range, never text that somebody chose.
-fn stem(request: &ExportRequest) -> String {
-    match &request.report {
-        ExportReport::Usage(usage) => {
-            let by = match usage.rows {
-                UsageRows::Periods(Interval::Day) => "",
-                UsageRows::Periods(Interval::Week) => "-by-week",
-                UsageRows::Periods(Interval::Month) => "-by-month",
-                UsageRows::Groups(GroupBy::Team) => "-by-team",
-                UsageRows::Groups(GroupBy::Service) => "-by-service",
-                UsageRows::Groups(GroupBy::User) => "-by-user",
-            };
-            format!("usage-summary{by}_{}_{}", usage.range.start(), usage.range.end())
-        }
-        ExportReport::Events(filter) => format!("system-events{}", days_of(filter)),
-    }
-}
-
-/// The first and the last day on which events of the filter may lie.
-fn days_of(filter: &LogFilter) -> String {
-    let last =
-        |to: Timestamp| -> Day { Timestamp::from_unix_micros(to.unix_micros() - 1).unwrap_or(Timestamp::MIN).day() };
-    match (filter.from.map(Timestamp::day), filter.to.map(last)) {
-        (None, None) => String::new(),
-        (Some(from), None) => format!("_from_{from}"),
-        (None, Some(last)) => format!("_until_{last}"),
-        (Some(from), Some(last)) => format!("_{from}_{}", last.max(from)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,20 +208,5 @@ mod tests {
         for name in others {
             assert_eq!(ExportFile::parse(&name), None, "{name}");
         }
-    }
-
-    #[test]
-    fn a_download_is_named_by_its_report_and_range() {
-        let name = |json: &str| stem(&ingest::export_request(json.as_bytes()).unwrap());
-        let usage =
-            r#"{"report_type":"usage-summary","format":"csv","start_date":"2025-01-01","end_date":"2025-01-31""#;
-        assert_eq!(name(&format!("{usage}}}")), "usage-summary_2025-01-01_2025-01-31");
-        assert_eq!(name(&format!("{usage},\"group_by\":\"user\"}}")), "usage-summary-by-user_2025-01-01_2025-01-31");
-        let events = r#"{"report_type":"system-events","format":"xlsx","service":"a\"b""#;
-        assert_eq!(name(&format!("{events}}}")), "system-events");
-        let days = format!("{events},\"start_date\":\"2025-01-01\",\"end_date\":\"2025-01-31\"}}");
-        assert_eq!(name(&days), "system-events_2025-01-01_2025-01-31");
-        assert_eq!(name(&format!("{events},\"from\":\"2025-01-01T10:00:00Z\"}}")), "system-events_from_2025-01-01");
-        assert_eq!(name(&format!("{events},\"to\":\"0001-01-01\"}}")), "system-events_until_0001-01-01");
     }
 }

@@ -12,7 +12,9 @@ use super::path::{self, ROUTES};
 use super::respond::Reply;
 use super::service::Service;
 use crate::auth::{Auth, Fetches};
-use crate::store::{COMMIT_BUCKETS_S, StatsReading};
+use crate::error::Result;
+use crate::model::JobState;
+use crate::store::{COMMIT_BUCKETS_S, StatsReading, Store};
 
 /// The statuses that this server gives; the last place counts any other.
 const STATUSES: [u16; 23] =
@@ -58,11 +60,21 @@ struct AuthReading {
     fetches: Fetches,
 }
 
+/// How exports stand.
+#[derive(Clone, Copy, Default)]
+struct ExportReading {
+    /// In the order of [`JobState::ALL`].
+    jobs: [u64; 4],
+    failed: u64,
+    file_bytes: u64,
+}
+
 /// Counts as one for as long as it lives.
 pub struct Open<'m>(&'m AtomicU64);
 
 pub fn get(service: &Service) -> Reply {
-    let text = service.metrics.render(&service.store.stats(), &AuthReading::of(&service.auth));
+    let exports = ExportReading::of(&service.store).ok();
+    let text = service.metrics.render(&service.store.stats(), &AuthReading::of(&service.auth), exports.as_ref());
     Reply::new(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into())
 }
 
@@ -109,7 +121,7 @@ impl Metrics {
         Open::new(&self.connections)
     }
 
-    fn render(&self, store: &StatsReading, auth: &AuthReading) -> String {
+    fn render(&self, store: &StatsReading, auth: &AuthReading, exports: Option<&ExportReading>) -> String {
         let mut page = Page::default();
         self.render_requests(&mut page);
         self.render_durations(&mut page);
@@ -121,6 +133,7 @@ impl Metrics {
         self.render_refusals(&mut page);
         render_auth(&mut page, auth);
         render_store(&mut page, store);
+        exports.into_iter().for_each(|exports| render_exports(&mut page, exports));
         page.family("analytics_build_info", "gauge", "1, labelled with the version that runs.");
         page.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         page.into_text()
@@ -227,6 +240,29 @@ fn render_store(page: &mut Page, store: &StatsReading) {
     }
 }
 
+fn render_exports(page: &mut Page, exports: &ExportReading) {
+    page.family("analytics_export_jobs", "gauge", "Export jobs known, by state; those of a year are.");
+    for (state, count) in JobState::ALL.iter().zip(exports.jobs) {
+        page.sample("", &[("state", state.as_str())], count);
+    }
+    page.family(
+        "analytics_export_failures_total",
+        "counter",
+        "Export jobs that failed, other than by being cancelled.",
+    );
+    page.sample("", &[], exports.failed);
+    page.family("analytics_export_file_bytes", "gauge", "Size of all files of exports that can be downloaded.");
+    page.sample("", &[], exports.file_bytes);
+}
+
+impl ExportReading {
+    fn of(store: &Store) -> Result<ExportReading> {
+        let snapshot = store.snapshot()?;
+        let (jobs, file_bytes) = (snapshot.export_counts()?, snapshot.export_bytes()?);
+        Ok(ExportReading { jobs, failed: store.exports_failed(), file_bytes })
+    }
+}
+
 fn labels(route: usize) -> (&'static str, &'static str) {
     path::template(route).unwrap_or(("", "none"))
 }
@@ -281,7 +317,9 @@ mod tests {
         let auth = AuthReading { argon2_runs: (4, 7), fetches: Fetches { keys: 2, introspections: 9 } };
         let _open = metrics.connection();
         drop(metrics.request());
-        let samples = parse(&metrics.render(&StatsReading { commits: 3, ..StatsReading::default() }, &auth));
+        let store = StatsReading { commits: 3, ..StatsReading::default() };
+        let exports = ExportReading { jobs: [5, 2, 8, 1], failed: 6, file_bytes: 1_000 };
+        let samples = parse(&metrics.render(&store, &auth, Some(&exports)));
         let route = "method=\"GET\",route=\"/reports/usage-summary\"";
         let expected = [
             (format!("analytics_http_requests_total{{{route},status=\"200\"}}"), 2.0),
@@ -301,6 +339,10 @@ mod tests {
             ("analytics_http_connections".into(), 1.0),
             ("analytics_http_requests_in_flight".into(), 0.0),
             ("analytics_store_commits_total".into(), 3.0),
+            ("analytics_export_jobs{state=\"processing\"}".into(), 2.0),
+            ("analytics_export_jobs{state=\"failed\"}".into(), 1.0),
+            ("analytics_export_failures_total".into(), 6.0),
+            ("analytics_export_file_bytes".into(), 1_000.0),
         ];
         for (name, value) in expected {
             assert_eq!(samples.get(&name), Some(&value), "{name}");

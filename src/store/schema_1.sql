@@ -256,6 +256,7 @@ create table export_job (
   subject text not null,
   request text not null,                 -- as the API takes it, in one form, without user_id (see export_job_user)
   extension text not null,               -- csv, csv.gz, xlsx
+  user_slot integer,                     -- the one user whom it is about: export_job_user; null: none, or erased
   names_users integer not null,          -- 1 if the file holds ids of users
   log_seq integer not null,              -- what was acknowledged when the job was accepted: log_event.seq up to here
   state text not null,                   -- queued, processing, completed, failed
@@ -281,8 +282,13 @@ create index export_job_turn on export_job (issuer, subject, begun_seq);
 create index export_job_state on export_job (state, seq);
 create index export_job_file on export_job (file_state, finished_at);
 
--- The one user whom a job's file is about. Overwritten in place when that person is erased.
-create table export_job_user (seq integer primary key, user_id text not null) strict;
+-- The users whom jobs are about. Rows never go or move, so that no page keeps a copy of an id: they are overwritten in
+-- place when a person is erased or a job is gone, and taken by a later job.
+create table export_job_user (
+  slot integer primary key,
+  user_id blob not null                  -- 256 bytes: the id, and zeros behind; all zeros: free
+) strict;
+create index export_job_user_free on export_job_user (slot) where substr(user_id, 1, 1) = x'00';
 
 -- What was asked for under an Idempotency-Key of late.
 create table export_idempotency (

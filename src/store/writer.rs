@@ -199,7 +199,7 @@ impl Writer {
                 Job::Erase { user_id, history, reply } => {
                     recorded.run(progress, |events| self.usage.record(&self.conn, events));
                     let erased = progress.attempt(|| self.erase(&user_id, history));
-                    self.scrub |= erased;
+                    self.scrub = true;
                     progress.answer(reply, erased);
                 }
                 Job::Control(mut control) => {
@@ -214,7 +214,7 @@ impl Writer {
 
     fn erase(&mut self, user_id: &Id, history: History) -> Result<bool> {
         // Whether the id is known or not: an export may have been asked for under one that nobody has sent.
-        self.scrub |= exports::forget_user(&self.conn, user_id, self.clock.unix_micros())?;
+        exports::forget_user(&self.conn, user_id, self.clock.unix_micros())?;
         self.usage.erase(&self.conn, user_id, history)
     }
 

@@ -1,6 +1,6 @@
 //! Every endpoint, and what PRODUCT says that it needs. Written by hand: the matrix compares it with what is served.
 
-use analytics::model::Scope;
+use analytics::model::{Role, Scope};
 
 /// What an endpoint asks of a credential.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +14,8 @@ pub enum Need {
     /// Any credential that holds.
     Anyone,
     Scope(Scope),
+    /// A role on top of a scope.
+    Role(Scope, Role),
 }
 
 pub struct Endpoint {
@@ -32,10 +34,11 @@ pub struct Endpoint {
 }
 
 const JSON: &str = "application/json";
+const EXPORT: &str = r#"{"report_type":"system-events","format":"csv","end_date":"0001-01-01"}"#;
 const READ: Need = Need::Scope(Scope::ReadAnalytics);
 const WRITE: Need = Need::Scope(Scope::WriteEvents);
 
-pub const ENDPOINTS: [Endpoint; 16] = [
+pub const ENDPOINTS: [Endpoint; 21] = [
     get("/reports/usage-summary", "/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31", READ),
     get("/logs/system-events", "/logs/system-events", READ),
     post("/logs/system-events", r#"{"severity":"info","message":"x"}"#, JSON, WRITE),
@@ -71,6 +74,23 @@ pub const ENDPOINTS: [Endpoint; 16] = [
     get("/openapi.json", "/openapi.json", Need::Nothing),
     get("/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server", Need::Nothing),
     get("/.well-known/jwks.json", "/.well-known/jwks.json", Need::Nothing),
+    Endpoint {
+        status: 202,
+        policy: "minute",
+        ..post("/reports/export", EXPORT, JSON, Need::Role(Scope::ReadAnalytics, Role::ReportAdmin))
+    },
+    get("/reports/export", "/reports/export", READ),
+    // Whoever may ask is told that there is no such job.
+    Endpoint { status: 404, ..get("/reports/export/{job_id}", "/reports/export/0123456789012345678901", READ) },
+    Endpoint {
+        method: "DELETE",
+        status: 404,
+        ..get("/reports/export/{job_id}", "/reports/export/0123456789012345678901", READ)
+    },
+    Endpoint {
+        status: 404,
+        ..get("/downloads/export-{job_id}.{extension}", "/downloads/export-0123456789012345678901.csv", READ)
+    },
 ];
 
 const fn get(template: &'static str, path_and_query: &'static str, need: Need) -> Endpoint {

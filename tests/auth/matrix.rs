@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use analytics::model::Scope;
+use analytics::model::{Role, Scope};
 use serde_json::Value;
 
 use crate::credentials::{self, Credential, Held, PASSWORD, Worth};
@@ -111,7 +111,7 @@ fn expected(endpoint: &Endpoint, credential: &Credential) -> Expected {
         .headers
         .iter()
         .find_map(|(name, value)| (*name == "authorization").then(|| value.split(' ').next().unwrap_or_default()));
-    let scope = match endpoint.need {
+    let (scope, role) = match endpoint.need {
         Need::Nothing | Need::OwnBody => return plain(endpoint.status, None),
         Need::OwnForm => {
             return match scheme {
@@ -122,8 +122,9 @@ fn expected(endpoint: &Endpoint, credential: &Credential) -> Expected {
                 _ => Expected { challenge: Some("Basic realm=\"analytics\"".into()), ..plain(401, None) },
             };
         }
-        Need::Anyone => None,
-        Need::Scope(scope) => Some(scope),
+        Need::Anyone => (None, None),
+        Need::Scope(scope) => (Some(scope), None),
+        Need::Role(scope, role) => (Some(scope), Some(role)),
     };
     let challenge = |parameters: &str| Some(format!("Bearer realm=\"analytics\"{parameters}"));
     match &credential.worth {
@@ -133,15 +134,21 @@ fn expected(endpoint: &Endpoint, credential: &Credential) -> Expected {
         }
         Worth::Unclear => plain(400, Some("Bad Request")),
         // A page of another site is not played here: Basic changes things.
-        Worth::Holds(held) => match scope.filter(|scope| !held.grants.scopes.contains(*scope)) {
-            Some(scope) => Expected {
-                challenge: challenge(&format!(", error=\"insufficient_scope\", scope=\"{scope}\"")),
+        Worth::Holds(held) => match lacking(held, scope, role) {
+            Some(what) => Expected {
+                challenge: challenge(&format!(", error=\"insufficient_scope\", scope=\"{what}\"")),
                 counted: true,
                 ..plain(403, Some("Forbidden"))
             },
             None => admitted,
         },
     }
+}
+
+/// The first thing that the credential was not given: the scope comes before the role.
+fn lacking(held: &Held, scope: Option<Scope>, role: Option<Role>) -> Option<&'static str> {
+    let scope = scope.filter(|scope| !held.grants.scopes.contains(*scope)).map(Scope::as_str);
+    scope.or_else(|| role.filter(|role| !held.grants.roles.contains(*role)).map(Role::as_str))
 }
 
 fn ask(server: &Server, endpoint: &Endpoint, credential: &Credential, form: &str) -> Answer {

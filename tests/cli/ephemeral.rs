@@ -35,7 +35,7 @@ impl ThrowAway {
         ThrowAway { place, server, stdout, ready }
     }
 
-    fn word(&self, name: &str) -> &str {
+    pub fn word(&self, name: &str) -> &str {
         self.ready[name].as_str().unwrap_or_else(|| panic!("{name} in {}", self.ready))
     }
 
@@ -167,9 +167,14 @@ fn the_demos_other_months_are_those_of_its_plan() {
 fn the_demo_says_lines_that_can_be_pasted() {
     let mut demo = ThrowAway::start(&["--demo", "--listen", "127.0.0.1:0"]);
     let mut lines = vec![];
-    while !lines.last().is_some_and(|line: &String| line.contains("/usage/events")) {
+    while !lines.last().is_some_and(|line: &String| line.contains(" export usage-summary ")) {
         lines.push(demo.server.next_line());
     }
+    let export = lines.last().unwrap().replace("-o january.xlsx", "-o january.csv");
+    let pasted =
+        std::process::Command::new("sh").args(["-c", &export]).current_dir(demo.place.path()).output().unwrap();
+    assert!(pasted.status.success(), "{export}: {}", String::from_utf8_lossy(&pasted.stderr));
+    assert!(fs::read_to_string(demo.place.path().join("january.csv")).unwrap().starts_with("start_date,"));
     let curl: Vec<&String> = lines.iter().filter(|line| line.trim_start().starts_with("curl ")).collect();
     assert!(curl.len() >= 4, "{lines:?}");
     assert!(curl.iter().all(|line| line.contains(demo.word("token")) || line.contains(demo.word("api_key"))));

@@ -116,3 +116,23 @@ fn links_end_and_new_ones_can_be_had() {
     assert_eq!((follow(&before), follow(&link())), (0, 200));
     assert!(jobs.place.run(&["jobs", "unlink", "nobody"]).stderr.contains("jobs list"));
 }
+
+#[test]
+fn an_unfinished_job_is_cancelled_or_removed_without_a_server() {
+    let jobs = Jobs::new();
+    // As a server leaves them that was killed.
+    let conn = rusqlite::Connection::open(jobs.place.database()).unwrap();
+    for id in ["one", "other"] {
+        let insert =
+            "insert into export_job (id, issuer, subject, request, extension, names_users, log_seq, state, attempt,
+            generation, rows_done, created_at, file_state)
+            values (?1, 'local', 'auditor', ?2, 'csv', 0, 0, 'processing', 1, 1, 0, 0, 0)";
+        conn.execute(insert, [id, r#"{"report_type":"system-events","format":"csv"}"#]).unwrap();
+    }
+    drop(conn);
+    jobs.place.run(&["jobs", "cancel", "one"]).ok();
+    jobs.place.run(&["jobs", "remove", "other"]).ok();
+    let listed = jobs.list();
+    assert_eq!((listed.len(), &listed[0]["error"]["code"]), (1, &json!("cancelled")), "{listed:?}");
+    assert!(jobs.place.run(&["jobs", "list"]).ok().contains("failed: cancelled"));
+}

@@ -2,7 +2,11 @@
 
 mod admin;
 mod answers;
+mod downloads;
+mod exports;
+mod jobs;
 mod limits;
+mod links;
 mod local;
 mod login;
 mod oauth;

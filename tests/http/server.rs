@@ -83,6 +83,11 @@ impl Server {
             .unwrap()
     }
 
+    /// A key of its own for this owner.
+    pub fn key_of(&self, owner: &str, grants: Grants) -> String {
+        self.keys.create_for_session(owner, grants).unwrap()
+    }
+
     /// Asks as the administrator, without a socket.
     #[track_caller]
     pub fn admin(&self, method: &str, path: &str, body: &str) -> (u16, Value) {

@@ -29,6 +29,17 @@ fn what_cannot_be_meant_is_refused() {
         "analytics report --limit 3",
         "analytics report --group-by team --limit 0",
         "analytics report --json --csv",
+        "analytics export",
+        "analytics export usage-summary --start 2025-01-01",
+        "analytics export usage-summary --range last-month --interval day --group-by team",
+        "analytics export usage-summary --range last-month --format pdf",
+        "analytics export system-events --from 2025-01-01 --range last-month",
+        "analytics export system-events --severity fatal",
+        "analytics export system-events --token-file token",
+        "analytics jobs list --status done",
+        "analytics jobs list --limit 0",
+        "analytics jobs cancel",
+        "analytics jobs unlink",
         "analytics import usage",
         "analytics import sessions a.ndjson",
         "analytics key create --owner a",
@@ -87,6 +98,10 @@ fn what_is_meant_is_understood() {
         "analytics limit set --token abc --requests-per-minute none --exports-per-day default",
         "analytics limit set --subject a --issuer https://id.example.com --tokens-per-hour 5",
         "analytics limit clear --account alice",
+        "analytics export usage-summary --range last-month --group-by team -o -",
+        "analytics export system-events --severity warning,error --to 2025-05-01 --url https://a --token-file t --remove",
+        "analytics jobs list --status failed --limit 1000",
+        "analytics jobs remove a b",
     ];
     for line in lines {
         parse(line).unwrap_or_else(|refused| panic!("{line}: {refused}"));

@@ -11,10 +11,14 @@ use crate::app::{Signals, say};
 use crate::cli::output::{Failure, Outcome};
 use crate::error::{Error, Result};
 use crate::export::Written;
+use crate::http::percent_encode;
 
 /// Between two looks at a job: from the first to the second, doubling. One elsewhere counts them as requests.
 const LOOKS_HERE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 const LOOKS_ELSEWHERE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
+
+/// So long the answer to a new job is waited for once a signal has come.
+const LATE_ANSWER: Duration = Duration::from_secs(5);
 
 /// Has the server write the export, and brings it into the part. `keep`: the job stays on the server. Errors with `Told`
 /// when a signal has stopped it.
@@ -27,13 +31,13 @@ pub async fn run(
 ) -> Outcome<(Written, String)> {
     let progress = Progress::start();
     progress.wait("asking for the export");
-    let id = tokio::select! {
-        id = server.create(&wanted.body) => id?,
-        () = signals.next() => return Err(Failure::Told),
-    };
-    let outcome = tokio::select! {
-        written = follow(server, &id, wanted, part, &progress) => written.map_err(Failure::from),
-        () = signals.next() => Err(Failure::Told),
+    let (id, is_stopped) = create(server, &wanted.body, signals).await?;
+    let outcome = match is_stopped {
+        true => Err(Failure::Told),
+        false => tokio::select! {
+            written = follow(server, &id, wanted, part, &progress) => written.map_err(Failure::from),
+            () = signals.next() => Err(Failure::Told),
+        },
     };
     drop(progress);
     if !keep {
@@ -47,13 +51,27 @@ pub async fn run(
     Ok((outcome?, id))
 }
 
+/// The new job's id, and whether a signal has come meanwhile: a job that was made is not to be left behind unknown.
+async fn create(server: &Server<'_>, body: &str, signals: &mut Signals) -> Outcome<(String, bool)> {
+    let mut id = std::pin::pin!(server.create(body));
+    tokio::select! {
+        id = &mut id => return Ok((id?, false)),
+        () = signals.next() => {}
+    }
+    let late = tokio::select! {
+        id = tokio::time::timeout(LATE_ANSWER, id) => id.ok().and_then(Result::ok),
+        () = signals.next() => None,
+    };
+    late.map(|id| (id, true)).ok_or(Failure::Told)
+}
+
 async fn follow(server: &Server<'_>, id: &str, wanted: &Wanted, part: &Part, progress: &Progress) -> Result<Written> {
     let job = finished(server, id, progress).await?;
     let (Some(rows), Some(bytes), Some(sha256)) = (job.rows, job.bytes, job.sha256) else {
         return Err(Error::internal("an unexpected answer: a completed job without rows, bytes and sha256"));
     };
     // Of our own making, from what we asked for: the token goes nowhere but to the address it was given for.
-    let path = format!("/downloads/export-{id}.{}", wanted.request.format.extension());
+    let path = format!("/downloads/export-{}.{}", percent_encode(id), wanted.request.format.extension());
     let file = Finished { path, bytes, sha256: &sha256 };
     server.download(&file, Arrival::begin(part.path())?, progress).await?;
     Ok(Written { rows, bytes, sha256 })

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use rust_xlsxwriter::{
-    Chart, ChartAxisDateUnitType, ChartFont, ChartFormat, ChartLegendPosition, ChartLine, ChartMarker, ChartMarkerType,
-    ChartSolidFill, ChartType, Color,
+    Chart, ChartAxis, ChartAxisCrossing, ChartAxisDateUnitType, ChartFont, ChartFormat, ChartLegendPosition, ChartLine,
+    ChartMarker, ChartMarkerType, ChartSolidFill, ChartType, Color,
 };
 
 use super::cells::day_serial;
@@ -44,15 +44,20 @@ pub fn of_periods(source: &Source, interval: Interval, start: Day, end: Day) -> 
     };
     add_series(&mut chart, source, 0, 3, (points <= MARKED_POINTS_MAX).then_some(points));
     set_up(&mut chart, &format!("Active users and sessions by {by}, {start} to {end}"));
-    let is_long = end.index() - start.index() >= MONTHS_FROM_DAYS;
-    let axis = chart.x_axis().set_name("Start of the period (UTC)");
-    if day_serial(start).is_some() {
-        axis.set_date_axis(true).set_num_format(if is_long || interval == Interval::Month {
-            "mmm yyyy"
-        } else {
-            "d mmm"
-        });
-        axis.set_major_unit_date_type(if is_long {
+    label_periods(chart.x_axis(), interval, start, end);
+    chart.y_axis().set_name("Users, sessions").set_num_format("#,##0").set_min(0);
+    chart
+}
+
+fn label_periods(axis: &mut ChartAxis, interval: Interval, start: Day, end: Day) {
+    let days = end.index() - start.index();
+    let in_months = interval == Interval::Month || days >= MONTHS_FROM_DAYS;
+    axis.set_name("Start of the period (UTC)").set_num_format(if in_months { "mmm yyyy" } else { "d mmm" });
+    // Weeks begin on days that an even step from the first one would miss; and a single day has no step.
+    let by_step = interval != Interval::Week && days > 0 && day_serial(start).is_some();
+    if by_step {
+        axis.set_date_axis(true);
+        axis.set_major_unit_date_type(if in_months {
             ChartAxisDateUnitType::Months
         } else {
             ChartAxisDateUnitType::Days
@@ -60,8 +65,6 @@ pub fn of_periods(source: &Source, interval: Interval, start: Day, end: Day) -> 
     } else {
         axis.set_text_axis(true);
     }
-    chart.y_axis().set_name("Users, sessions").set_num_format("#,##0").set_min(0);
-    chart
 }
 
 /// The first groups of the order, the first on top.
@@ -76,8 +79,10 @@ pub fn of_groups(source: &Source, by: GroupBy, groups: u64) -> Chart {
     let shown = source.rows.len() as u64;
     let which = if groups > shown { format!("the first {shown} of {groups} {many}") } else { format!("all {many}") };
     set_up(&mut chart, &format!("Active users and sessions: {which}"));
-    chart.x_axis().set_name(one).set_reverse();
-    chart.y_axis().set_name("Users, sessions").set_num_format("#,##0").set_min(0);
+    // Bars lie: the axis of names is the upright one. The largest comes first, and figures stay at the bottom.
+    chart.y_axis().set_name(one).set_reverse().set_crossing(ChartAxisCrossing::Max).set_major_gridlines(false);
+    let figures = chart.x_axis().set_name("Users, sessions").set_num_format("#,##0").set_min(0);
+    figures.set_major_gridlines(true).set_major_gridlines_line(ChartLine::new().set_color(GRID_COLOR));
     chart
 }
 

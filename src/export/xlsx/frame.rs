@@ -123,7 +123,7 @@ fn lay_out(sheet: &mut Worksheet, columns: &[Column], rows: u32) -> XlsxResult<(
     }
     sheet.set_freeze_panes(1, 0)?;
     sheet.autofilter(0, 0, rows, last_column)?;
-    sheet.set_landscape().set_paper_size(9).set_print_fit_to_pages(1, 0);
+    sheet.set_landscape().set_paper_size(9);
     sheet.set_repeat_rows(0, 0)?;
     Ok(())
 }

@@ -17,7 +17,7 @@ const ROW_PIXELS: u32 = 20;
 /// What a column of that width takes on the screen.
 const COLUMN_PIXELS: u32 = 180;
 /// Characters in a line of a detail, with some room to spare, and what a line takes in points.
-const LINE_CHARS: usize = 80;
+const LINE_CHARS: usize = 88;
 const LINE_POINTS: usize = 15;
 
 pub struct Summary {

@@ -174,8 +174,8 @@ fn definitions() -> Vec<(&'static str, String)> {
         ("Active users", "Different users with at least one event in the range that matches the filters."),
         (
             "Sessions",
-            "Sessions that started in the range and hold an event that matches the filters. A session is what a user does \
-             under one session id or, without one, with pauses of at most 30 minutes.",
+            "Sessions that began in the range and hold a matching event. A session is what a user does under one session id \
+             or, without one, with pauses of at most 30 minutes.",
         ),
         (
             "Sums",

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
+use super::users::take_slot;
 use super::{ExportJob, find};
 use crate::error::Result;
 use crate::model::{Day, Id};
@@ -100,24 +101,21 @@ fn known_by_key(conn: &Connection, new: &NewExport) -> Result<Option<Accepted>> 
 
 fn insert(conn: &Connection, new: &NewExport) -> Result<()> {
     const INSERT: &str = "
-        insert into export_job (id, issuer, subject, request, extension, names_users, log_seq, state, attempt, generation,
+        insert into export_job (id, issuer, subject, request, extension, user_slot, names_users, log_seq, state, attempt, generation,
             rows_done, created_at, file_state)
-        values (:id, :issuer, :subject, :request, :extension, :names_users,
+        values (:id, :issuer, :subject, :request, :extension, :user_slot, :names_users,
             (select coalesce(max(seq), 0) from log_event), 'queued', 0, 0, 0, :now, 0)";
-    const INSERT_USER: &str = "insert into export_job_user (seq, user_id) values (:seq, :user_id)";
+    let user_slot = new.user_id.as_ref().map(|user_id| take_slot(conn, user_id)).transpose()?;
     conn.prepare_cached(INSERT)?.execute(named_params! {
         ":id": new.id,
         ":issuer": new.issuer,
         ":subject": new.subject,
         ":request": new.request,
         ":extension": new.extension,
+        ":user_slot": user_slot,
         ":names_users": new.names_users,
         ":now": new.now,
     })?;
-    if let Some(user_id) = &new.user_id {
-        let row = named_params! { ":seq": conn.last_insert_rowid(), ":user_id": user_id.as_str() };
-        conn.prepare_cached(INSERT_USER)?.execute(row)?;
-    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod remove;
 mod run;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -131,11 +132,11 @@ impl Store {
 const FILE_KEPT: i64 = 1;
 const FILE_GIVEN_UP: i64 = 2;
 
-/// The columns of a job; `user_id` stands in a table of its own.
+/// The columns of a job; `user_id` stands in a table of its own (`users`).
 const COLUMNS: &str = "
     id, issuer, subject, request, extension, log_seq, state, attempt, generation, rows_done, rows_expected, created_at,
     started_at, finished_at, expires_at, row_count, bytes, sha256, error_code, error_message, file_state, link_key,
-    (select user_id from export_job_user where export_job_user.seq = export_job.seq) as user_id";
+    (select user_id from export_job_user where slot = user_slot) as user_id";
 
 impl Snapshot<'_> {
     /// A job by its id, in any state.
@@ -199,14 +200,13 @@ fn from_row(row: &Row) -> rusqlite::Result<ExportJob> {
     let state: String = row.get("state")?;
     let code: Option<String> = row.get("error_code")?;
     let message: Option<String> = row.get("error_message")?;
-    let user_id: Option<String> = row.get("user_id")?;
+    let user_id: Option<Vec<u8>> = row.get("user_id")?;
     Ok(ExportJob {
         id: row.get("id")?,
         issuer: row.get("issuer")?,
         subject: row.get("subject")?,
         request: row.get("request")?,
-        // What an erased person leaves is no id.
-        user_id: user_id.and_then(|id| Id::new(id).ok()),
+        user_id: user_id.and_then(|row| users::unpadded(&row)),
         extension: row.get("extension")?,
         log_seq: row.get("log_seq")?,
         state: JobState::parse(&state).ok_or_else(|| unknown_state(&state))?,

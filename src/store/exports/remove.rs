@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, named_params};
 
+use super::users::FREE;
 use super::{COLUMNS, ExportJob, FILE_GIVEN_UP, FILE_KEPT, find, from_row};
 use crate::error::Result;
 use crate::model::{Day, JobState};
@@ -115,7 +116,8 @@ fn remove(conn: &Connection, id: &str, now: i64) -> Result<Removed> {
         update export_job set state = 'failed', generation = generation + 1, finished_at = :now, error_code = 'cancelled',
             error_message = 'the export was cancelled; ask for it anew if it is still wanted'
         where id = :id";
-    const DELETE_USER: &str = "delete from export_job_user where seq = (select seq from export_job where id = :id)";
+    const FREE_USER: &str = "
+        update export_job_user set user_id = :free where slot = (select user_slot from export_job where id = :id)";
     const DELETE: &str = "delete from export_job where id = :id";
     let Some(job) = find(conn, id)? else { return Ok(Removed::Missing) };
     match job.state {
@@ -124,9 +126,8 @@ fn remove(conn: &Connection, id: &str, now: i64) -> Result<Removed> {
             Ok(Removed::Cancelled)
         }
         JobState::Completed | JobState::Failed => {
-            let id = named_params! { ":id": id };
-            overwriting(conn, || Ok(conn.prepare_cached(DELETE_USER)?.execute(id)?))?;
-            conn.prepare_cached(DELETE)?.execute(id)?;
+            conn.prepare_cached(FREE_USER)?.execute(named_params! { ":free": FREE, ":id": id })?;
+            conn.prepare_cached(DELETE)?.execute(named_params! { ":id": id })?;
             Ok(Removed::Removed { file_name: job.file_name() })
         }
     }
@@ -142,24 +143,15 @@ fn expire(conn: &Connection, bytes_max: u64, now: i64) -> Result<()> {
                 from export_job where file_state = 1
             ) where together > :bytes_max
         )";
-    const FORGET_USERS: &str = "
-        delete from export_job_user where seq in (
-            select seq from export_job where file_state = 0 and finished_at <= :ended_by
+    const FREE_USERS: &str = "
+        update export_job_user set user_id = :free where slot in (
+            select user_slot from export_job where file_state = 0 and finished_at <= :ended_by
         )";
     const FORGET: &str = "delete from export_job where file_state = 0 and finished_at <= :ended_by";
     conn.prepare_cached(EXPIRED)?.execute(named_params! { ":now": now })?;
     conn.prepare_cached(TOO_MUCH)?.execute(named_params! { ":now": now, ":bytes_max": bounded(bytes_max) })?;
-    let old = named_params! { ":ended_by": forgotten_by(now) };
-    overwriting(conn, || Ok(conn.prepare_cached(FORGET_USERS)?.execute(old)?))?;
-    conn.prepare_cached(FORGET)?.execute(old)?;
+    let ended_by = forgotten_by(now);
+    conn.prepare_cached(FREE_USERS)?.execute(named_params! { ":free": FREE, ":ended_by": ended_by })?;
+    conn.prepare_cached(FORGET)?.execute(named_params! { ":ended_by": ended_by })?;
     Ok(())
-}
-
-/// Runs a deletion of rows that hold ids of users. Neighbours may move to other pages by it; as the writer usually works,
-/// what they leave behind on pages that become free would stay, and with it an id that is erased later.
-fn overwriting<T>(conn: &Connection, delete: impl FnOnce() -> Result<T>) -> Result<T> {
-    conn.execute_batch("pragma secure_delete = on")?;
-    let deleted = delete();
-    conn.execute_batch("pragma secure_delete = fast")?;
-    deleted
 }

@@ -49,3 +49,35 @@ async fn jobs_about_an_erased_person_fail_and_others_that_name_users_are_begun_a
     assert!(room.store.complete_export(&begun[2], finished(1, 1), 0).await.unwrap());
     assert_eq!(room.begin(9).await.map(|job| (job.id, job.attempt)), Some((export_id(2), 1)));
 }
+
+/// So many jobs that the ids fill some pages of the file.
+const JOBS: u32 = 240;
+
+fn person(n: u32) -> String {
+    format!("person-{n:04}-{}", "long enough to fill pages ".repeat(4))
+}
+
+#[tokio::test]
+async fn an_erased_id_is_nowhere_in_the_file_though_jobs_have_come_and_gone_around_it() {
+    let room = Room::new();
+    for n in 0..JOBS {
+        accept(&room, n, Some(&person(n)), false).await;
+    }
+    // In an order that empties pages here and there; every tenth job stays.
+    let shuffled = (0..JOBS).map(|n| n * 101 % JOBS);
+    for n in shuffled.filter(|n| n % 10 != 0) {
+        room.store.remove_export(&export_id(n), 0).await.unwrap();
+        room.store.remove_export(&export_id(n), 0).await.unwrap();
+    }
+    for n in (0..JOBS).filter(|n| n.is_multiple_of(20)) {
+        room.store.erase(user(&person(n)), History::Anonymize).await.unwrap();
+    }
+    let Room { store, directory, .. } = room;
+    drop(store);
+    let file = std::fs::read(testing::settings(&directory).path).unwrap();
+    let found = file
+        .windows(12)
+        .filter_map(|bytes| std::str::from_utf8(bytes).ok()?.strip_prefix("person-")?.get(..4)?.parse().ok());
+    let found: std::collections::BTreeSet<u32> = found.collect();
+    assert_eq!(found, (0..JOBS).filter(|n| n % 20 == 10).collect());
+}
