@@ -21,6 +21,10 @@ const MARKED_POINTS_MAX: u32 = 45;
 /// Days from which labels name months instead of days.
 const MONTHS_FROM_DAYS: u32 = 100;
 
+const MONTH_DAYS: u32 = 30;
+/// Labels below a line that can be read without turning one's head.
+const LABELS_MAX: u32 = 14;
+
 /// What is drawn, and in which colour.
 #[derive(Clone, Copy)]
 struct Measure {
@@ -65,12 +69,14 @@ fn label_periods(axis: &mut ChartAxis, interval: Interval, start: Day, end: Day)
     // Weeks begin on days that an even step from the first one would miss; and a single day has no step.
     let by_step = interval != Interval::Week && days > 0 && day_serial(start).is_some();
     if by_step {
-        axis.set_date_axis(true);
-        axis.set_major_unit_date_type(if in_months {
-            ChartAxisDateUnitType::Months
-        } else {
-            ChartAxisDateUnitType::Days
-        });
+        let (unit, units) = match in_months {
+            true => (ChartAxisDateUnitType::Months, days / MONTH_DAYS),
+            false => (ChartAxisDateUnitType::Days, days),
+        };
+        // Without a step of ours, LibreOffice names a month as often as there is room.
+        axis.set_date_axis(true)
+            .set_major_unit_date_type(unit)
+            .set_major_unit(f64::from(units.div_ceil(LABELS_MAX).max(1)));
     } else {
         axis.set_text_axis(true);
     }
