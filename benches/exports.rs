@@ -132,7 +132,7 @@ fn is_wanted(name: &str) -> bool {
 
 fn ours(plan: &Plan, role: &str) -> Measured {
     let mut program = Command::new(std::env::current_exe().expect("this program has a path"));
-    run(program.args(std::env::args_os().skip(1)).env(ROLE, role), plan)
+    run(program.args(std::env::args_os().skip(1)).env(ROLE, role))
 }
 
 fn peer(plan: &Plan, what: &str) -> Measured {
@@ -140,20 +140,17 @@ fn peer(plan: &Plan, what: &str) -> Measured {
     let duckdb = plan.directory.join(format!("log-{}.duckdb", plan.events));
     let mut program = Command::new(python);
     program.args([SCRIPT, what]).arg(plan.database()).arg(duckdb).arg(plan.output()).arg(plan.xlsx_to().to_string());
-    run(&mut program, plan)
+    run(&mut program)
 }
 
-fn run(program: &mut Command, plan: &Plan) -> Measured {
+fn run(program: &mut Command) -> Measured {
     let output = program.stderr(Stdio::inherit()).output().expect("it starts");
-    assert!(output.status.success(), "{program:?} failed; {}", install(plan));
+    assert!(
+        output.status.success(),
+        "{program:?} failed. Peers need sqlite3, and a Python with: pip install duckdb xlsxwriter. A database that an \
+         older version has made is to be removed"
+    );
     Measured::parse(&String::from_utf8_lossy(&output.stdout))
-}
-
-fn install(plan: &Plan) -> &'static str {
-    match plan.python {
-        Some(_) => "the peers need sqlite3, and Python with: pip install duckdb xlsxwriter",
-        None => "see above",
-    }
 }
 
 fn tell(plan: &Plan, medians: &[(&str, Measured)]) {
