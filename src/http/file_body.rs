@@ -11,10 +11,15 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// Read at once. A download holds one piece that is being sent and one that has been read ahead.
 const PIECE_BYTES: u64 = 128 * 1024;
+/// Pieces read at one time, over all downloads; the others wait in line. A slow disk must not take all blocking threads.
+const READERS_MAX: usize = 8;
+
+static READERS: Semaphore = Semaphore::const_new(READERS_MAX);
 
 /// What is to be sent of a file.
 pub struct FilePart {
@@ -52,15 +57,19 @@ impl FileBody {
         let (start, len) = (self.part.range.start, self.part.bytes().min(PIECE_BYTES));
         if len > 0 && self.reading.is_none() {
             let file = Arc::clone(&self.part.file);
-            self.reading = Some(tokio::task::spawn_blocking(move || read(&file, start, len as usize)));
+            self.reading = Some(tokio::spawn(read(file, start, len as usize)));
         }
     }
 }
 
-fn read(file: &File, start: u64, len: usize) -> io::Result<Bytes> {
-    let mut piece = vec![0; len];
-    file.read_exact_at(&mut piece, start)?;
-    Ok(piece.into())
+async fn read(file: Arc<File>, start: u64, len: usize) -> io::Result<Bytes> {
+    let _place = READERS.acquire().await.map_err(io::Error::other)?;
+    let read = move || {
+        let mut piece = vec![0; len];
+        file.read_exact_at(&mut piece, start)?;
+        Ok(piece.into())
+    };
+    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
 }
 
 impl Body for FileBody {

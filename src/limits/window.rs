@@ -135,7 +135,7 @@ mod tests {
             window.take_back(quota, 0);
             window.take_back(quota, 15 * SECOND);
             assert_eq!(window.remaining(quota, 20 * SECOND), quota - 2);
-            assert!((49..=50).contains(&window.reset_s(20 * SECOND)));
+            assert!((50..=51).contains(&window.reset_s(20 * SECOND)));
             // What has left cannot be taken back.
             assert_eq!(window.remaining(quota, 75 * SECOND), quota - 1);
             window.take_back(quota, 10 * SECOND);
