@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::console::say;
 use super::settings::Settings;
 use super::socket;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
+use crate::export::{REMOVED_AT_ONCE_MAX, remove_given_up};
 use crate::http::{Local, LocalResponse, refusal_message};
-use crate::store::{self, Store};
+use crate::store::{self, ExportDirectory, Store};
 
 /// Whether a command may make the database if it does not exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +26,8 @@ pub enum Access {
 /// that holds it. Either way requests are answered by the same code, and a running server obeys at once.
 pub struct Admin {
     local: Local,
-    store: Option<Store>,
+    /// With the directory of its exports, if this process holds the database.
+    held: Option<(Store, ExportDirectory)>,
     audit: Audit,
 }
 
@@ -70,7 +73,7 @@ impl Admin {
         };
         let path = socket::path_of(&settings.store.path);
         match tokio::net::UnixStream::connect(&path).await {
-            Ok(_) => Ok(Admin { local: Local::socket(path), store: None, audit: Audit::off() }),
+            Ok(_) => Ok(Admin { local: Local::socket(path), held: None, audit: Audit::off() }),
             Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Err(Error::new(
                 Kind::Forbidden,
                 format!("{} belongs to another user; run this as the user who runs the server", path.display()),
@@ -94,12 +97,13 @@ impl Admin {
             false => Audit::off(),
         };
         let service = super::wiring::service(store.clone(), settings, &url, audit.clone(), clock)?;
-        Ok(Admin { local: Local::InProcess(service), store: Some(store), audit })
+        let held = Some((store, settings.export_directory()));
+        Ok(Admin { local: Local::InProcess(service), held, audit })
     }
 
     /// The open database, if it is held by this process.
     pub fn store(&self) -> Option<&Store> {
-        self.store.as_ref()
+        self.held.as_ref().map(|(store, _)| store)
     }
 
     /// Asks, and returns a good answer. Errors with what the server said, as a kind of its own only where
@@ -126,8 +130,21 @@ impl Admin {
     /// Closes the database tidily, if this process holds it.
     pub async fn close(self) {
         self.audit.flush().await;
-        if let Some(store) = self.store {
+        if let Some((store, directory)) = self.held {
+            remove_files(&store, &directory).await;
             let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        }
+    }
+}
+
+/// Without a server nobody else removes what was given up meanwhile, when a person was erased.
+async fn remove_files(store: &Store, directory: &ExportDirectory) {
+    let failed = |error: &Error| say(&format!("warning: {error}; the server tries again when it starts"));
+    loop {
+        match remove_given_up(store, directory, failed).await {
+            Ok(REMOVED_AT_ONCE_MAX) => {}
+            Ok(_) => return,
+            Err(error) => return failed(&error),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod csv;
 mod events;
+mod given_up;
 mod jobs;
 mod pieces;
 mod priority;
@@ -18,6 +19,7 @@ mod xlsx;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::given_up::{REMOVED_AT_ONCE_MAX, remove_given_up};
 pub use self::jobs::Exporter;
 pub use self::priority::lower_priority;
 pub use self::watch::{Stop, Watch};

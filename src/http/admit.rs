@@ -68,7 +68,7 @@ impl Visit {
 
 impl Service {
     /// Errors unless the request's caller may use the route, and as often as this. From then on the request has been
-    /// counted, whatever it is answered; an answer 401 or 429 cannot come any more.
+    /// counted, whatever it is answered; 401 cannot come any more, and whoever answers 429 takes it back.
     pub(super) async fn admit(&self, route: &Route, head: &Parts, peer: Peer, visit: &mut Visit) -> Result<()> {
         // A link proves by itself what it is good for, where the file is found; no credential is looked at beside it.
         if matches!(route, Route::Download(_)) && downloads::is_signed(head) {
@@ -127,6 +127,12 @@ impl Service {
                 Err(error)
             }
         }
+    }
+
+    /// For an answer 429 to a request that was counted already: such answers cost nothing.
+    pub(super) fn take_back(&self, caller: &Caller, policy: Policy, visit: &Visit) {
+        let counted = *visit.standing.lock();
+        visit.stands(counted.map(|counted| self.limits.take_back(caller, policy, counted)));
     }
 
     fn note_refusal(&self, caller: &Caller, what: &'static str, visit: &mut Visit) {

@@ -1,5 +1,6 @@
 //! `GET /metrics`: what the server counts about itself, in the text format of Prometheus.
 
+mod exports;
 mod page;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,14 +8,13 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
+use self::exports::ExportReading;
 use self::page::Page;
 use super::path::{self, ROUTES};
 use super::respond::Reply;
 use super::service::Service;
 use crate::auth::{Auth, Fetches};
-use crate::error::Result;
-use crate::model::JobState;
-use crate::store::{COMMIT_BUCKETS_S, StatsReading, Store};
+use crate::store::{COMMIT_BUCKETS_S, StatsReading};
 
 /// The statuses that this server gives; the last place counts any other.
 const STATUSES: [u16; 23] =
@@ -58,15 +58,6 @@ struct AuthReading {
     /// Runs of argon2, on secrets that we made and on passwords.
     argon2_runs: (u64, u64),
     fetches: Fetches,
-}
-
-/// How exports stand.
-#[derive(Clone, Copy, Default)]
-struct ExportReading {
-    /// In the order of [`JobState::ALL`].
-    jobs: [u64; 4],
-    failed: u64,
-    file_bytes: u64,
 }
 
 /// Counts as one for as long as it lives.
@@ -133,7 +124,7 @@ impl Metrics {
         self.render_refusals(&mut page);
         render_auth(&mut page, auth);
         render_store(&mut page, store);
-        exports.into_iter().for_each(|exports| render_exports(&mut page, exports));
+        exports.into_iter().for_each(|exports| exports::render(&mut page, exports));
         page.family("analytics_build_info", "gauge", "1, labelled with the version that runs.");
         page.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         page.into_text()
@@ -237,29 +228,6 @@ fn render_store(page: &mut Page, store: &StatsReading) {
     for (name, help, value) in gauges {
         page.family(name, "gauge", help);
         page.sample("", &[], value);
-    }
-}
-
-fn render_exports(page: &mut Page, exports: &ExportReading) {
-    page.family("analytics_export_jobs", "gauge", "Export jobs known, by state; those of a year are.");
-    for (state, count) in JobState::ALL.iter().zip(exports.jobs) {
-        page.sample("", &[("state", state.as_str())], count);
-    }
-    page.family(
-        "analytics_export_failures_total",
-        "counter",
-        "Export jobs that failed, other than by being cancelled.",
-    );
-    page.sample("", &[], exports.failed);
-    page.family("analytics_export_file_bytes", "gauge", "Size of all files of exports that can be downloaded.");
-    page.sample("", &[], exports.file_bytes);
-}
-
-impl ExportReading {
-    fn of(store: &Store) -> Result<ExportReading> {
-        let snapshot = store.snapshot()?;
-        let (jobs, file_bytes) = (snapshot.export_counts()?, snapshot.export_bytes()?);
-        Ok(ExportReading { jobs, failed: store.exports_failed(), file_bytes })
     }
 }
 

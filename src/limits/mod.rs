@@ -71,6 +71,8 @@ pub struct Standing {
     pub remaining: u32,
     /// Seconds until something that was counted leaves the window, rounded up; 0 if nothing is counted.
     pub reset_s: u64,
+    /// When the request was looked at; monotonic microseconds.
+    pub at_micros: u64,
 }
 
 impl Standing {
@@ -141,17 +143,22 @@ impl Limits {
         if quota == 0 {
             return Ok(None);
         }
-        let standing =
-            |remaining, reset_s| Standing { policy: policy.name(), quota, window_s: MINUTE_S, remaining, reset_s };
-        let work = |window: &mut Window<60>, now| {
-            let taken = window.take(quota, now);
-            (taken, standing(window.remaining(quota, now), window.reset_s(now)))
-        };
+        let work = |window: &mut Window<60>, now| (window.take(quota, now), policy.standing(window, quota, now));
         match self.0.callers.with((caller.partition, policy), &self.0.clock, work) {
             Some((Ok(()), standing)) => Ok(Some(standing)),
             Some((Err(wait_s), standing)) => Err((policy.refusal(quota, wait_s), standing)),
-            None => Err((no_room(), standing(0, MINUTE_S.into()))),
+            None => Err((no_room(), policy.without_room(quota))),
         }
+    }
+
+    /// Takes back what a caller was counted for: the request was refused in a way that costs nothing. Gives how the caller
+    /// stands then.
+    pub fn take_back(&self, caller: &Caller, policy: Policy, counted: Standing) -> Standing {
+        let work = |window: &mut Window<60>, now| {
+            window.take_back(counted.quota, counted.at_micros);
+            policy.standing(window, counted.quota, now)
+        };
+        self.0.callers.look(&(caller.partition, policy), &self.0.clock, work).unwrap_or(counted)
     }
 
     /// The exports that the caller may have a day; 0 is no limit.
@@ -239,6 +246,23 @@ impl Policy {
         match self {
             Policy::Requests => "minute",
             Policy::Ingest => "ingest",
+        }
+    }
+
+    /// How a caller stands for whom there was no window.
+    fn without_room(self, quota: u32) -> Standing {
+        let reset_s = MINUTE_S.into();
+        Standing { policy: self.name(), quota, window_s: MINUTE_S, remaining: 0, reset_s, at_micros: 0 }
+    }
+
+    fn standing(self, window: &mut Window<60>, quota: u32, now_micros: u64) -> Standing {
+        Standing {
+            policy: self.name(),
+            quota,
+            window_s: MINUTE_S,
+            remaining: window.remaining(quota, now_micros),
+            reset_s: window.reset_s(now_micros),
+            at_micros: now_micros,
         }
     }
 

@@ -67,7 +67,7 @@ impl TokenWindows {
 fn standing<const SECONDS: u64>(window: &mut Window<SECONDS>, quota: u32, now_micros: u64) -> Standing {
     let remaining = window.remaining(quota, now_micros);
     let reset_s = window.reset_s(now_micros);
-    Standing { policy: "tokens", quota, window_s: SECONDS as u32, remaining, reset_s }
+    Standing { policy: "tokens", quota, window_s: SECONDS as u32, remaining, reset_s, at_micros: now_micros }
 }
 
 impl Counter for TokenWindows {

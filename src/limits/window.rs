@@ -53,15 +53,23 @@ impl<const SECONDS: u64> Window<SECONDS> {
 
     /// Counts one, whether there is room or not.
     pub fn count(&mut self, quota: u32, now_micros: u64) {
-        let at_micros = match quota <= EXACT_QUOTA_MAX {
-            true => now_micros,
-            // What happens within a tick counts as if it happened at its end: never too many, at most a tick too few.
-            false => (now_micros / Self::TICK_MICROS + 1) * Self::TICK_MICROS,
-        };
+        let at_micros = Self::counts_at(quota, now_micros);
         self.total += 1;
         match self.entries.back_mut() {
             Some(last) if last.at_micros >= at_micros => last.n += 1,
             _ => self.entries.push_back(Entry { at_micros, n: 1 }),
+        }
+    }
+
+    /// Takes back what was counted at `counted_micros` under the same quota, unless it has left already.
+    pub fn take_back(&mut self, quota: u32, counted_micros: u64) {
+        let at_micros = Self::counts_at(quota, counted_micros);
+        let place = self.entries.partition_point(|entry| entry.at_micros < at_micros);
+        let Some(entry) = self.entries.get_mut(place).filter(|entry| entry.at_micros == at_micros) else { return };
+        entry.n -= 1;
+        self.total -= 1;
+        if entry.n == 0 {
+            self.entries.remove(place);
         }
     }
 
@@ -80,6 +88,14 @@ impl<const SECONDS: u64> Window<SECONDS> {
 
     pub fn is_empty_at(&self, now_micros: u64) -> bool {
         self.entries.back().is_none_or(|newest| newest.at_micros + Self::MICROS <= now_micros)
+    }
+
+    fn counts_at(quota: u32, now_micros: u64) -> u64 {
+        match quota <= EXACT_QUOTA_MAX {
+            true => now_micros,
+            // What happens within a tick counts as if it happened at its end: never too many, at most a tick too few.
+            false => (now_micros / Self::TICK_MICROS + 1) * Self::TICK_MICROS,
+        }
     }
 
     fn expire(&mut self, now_micros: u64) {
@@ -106,6 +122,26 @@ mod tests {
 
     const SECOND: u64 = 1_000_000;
     const MINUTE: u64 = 60 * SECOND;
+
+    #[test]
+    fn what_is_taken_back_was_never_counted() {
+        for quota in [3, EXACT_QUOTA_MAX + 1] {
+            let mut window = Window::<60>::default();
+            for at in [0, 10 * SECOND, 10 * SECOND, 20 * SECOND] {
+                window.count(quota, at);
+            }
+            window.take_back(quota, 10 * SECOND);
+            assert_eq!(window.remaining(quota, 20 * SECOND), quota - 3);
+            window.take_back(quota, 0);
+            window.take_back(quota, 15 * SECOND);
+            assert_eq!(window.remaining(quota, 20 * SECOND), quota - 2);
+            assert!((49..=50).contains(&window.reset_s(20 * SECOND)));
+            // What has left cannot be taken back.
+            assert_eq!(window.remaining(quota, 75 * SECOND), quota - 1);
+            window.take_back(quota, 10 * SECOND);
+            assert_eq!(window.remaining(quota, 75 * SECOND), quota - 1);
+        }
+    }
 
     #[test]
     fn what_was_counted_leaves_after_the_window_to_the_microsecond() {

@@ -3,6 +3,7 @@
 mod credentials;
 mod endpoints;
 mod floods;
+mod links;
 mod matrix;
 mod server;
 mod signer;

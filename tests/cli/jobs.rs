@@ -50,7 +50,7 @@ fn jobs_are_listed_and_shown_with_a_server_and_without() {
     let server = jobs.place.serve();
     let id = jobs.complete(&server);
     let (listed, shown) = (jobs.list(), jobs.place.run(&["jobs", "show", &id, "--json"]).json());
-    assert_eq!(listed, [shown.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&shown));
     assert_eq!(
         (&shown["status"], &shown["owner"]),
         (&json!("completed"), &json!({"issuer": "local", "subject": "auditor"}))

@@ -152,7 +152,8 @@ fn a_broken_download_that_is_sent_whole_again_is_begun_anew() {
 
 #[test]
 fn what_is_damaged_or_fails_leaves_no_file() {
-    let cases: [(&str, fn(&Asked) -> Vec<u8>); 4] = [
+    type Script = fn(&Asked) -> Vec<u8>;
+    let cases: [(&str, Script); 4] = [
         ("differs", |asked| match asked.line.as_str() {
             DOWNLOAD => answer(200, "", vec![b'x'; FILE.len()]),
             _ => smooth(asked),

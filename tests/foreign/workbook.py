@@ -12,7 +12,7 @@ from xml.parsers import expat
 import openpyxl
 from openpyxl.utils.escape import unescape
 
-from stage import Failure, environment
+from stage import Failure, environment, until_we_die
 
 CONTENT_TYPES = "[Content_Types].xml"
 _TYPES = "{http://schemas.openxmlformats.org/package/2006/content-types}"
@@ -43,7 +43,7 @@ def by_libreoffice(file, stage):
     """The rows of each sheet, by its name: all cells as LibreOffice writes them into CSV. Fails if it complains."""
     made = stage.directory / f"{file.stem}.libreoffice"
     profile = f"-env:UserInstallation=file://{made}/profile"
-    command = ["soffice", "--headless", profile, "--convert-to", _CSV_FILTER, "--outdir", made, file]
+    command = until_we_die(["soffice", "--headless", profile, "--convert-to", _CSV_FILTER, "--outdir", made, file])
     # Numbers and dates are shown as the locale has them.
     plain = {**environment(), "LC_ALL": "C.UTF-8"}
     ended = subprocess.run(command, capture_output=True, text=True, env=plain, timeout=LIBREOFFICE_S)

@@ -256,8 +256,10 @@ fn a_file_that_is_not_what_was_written_is_never_sent_as_whole() {
     let file = stage.jobs.directory.path_of(stage.target.strip_prefix("/downloads/").unwrap());
     let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
     let mut stream = stage.jobs.server.connect();
-    let head =
-        format!("GET {} HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\nRange: bytes=0-\r\n\r\n", stage.target, stage.key);
+    let head = format!(
+        "GET {} HTTP/1.1\r\nHost: x\r\nX-API-Key: {}\r\nConnection: close\r\nRange: bytes=0-\r\n\r\n",
+        stage.target, stage.key
+    );
     send(&mut stream, head.as_bytes());
     let mut begun = [0; 12];
     stream.read_exact(&mut begun).unwrap();

@@ -123,6 +123,20 @@ fn the_exports_of_a_day_are_used_up_until_midnight() {
 }
 
 #[test]
+fn an_export_beyond_the_days_costs_no_request_either() {
+    let jobs = Jobs::with_limits(LimitSettings { requests_per_minute: 3, ..quota(1) });
+    let key = jobs.report_admin("ann");
+    assert_eq!(jobs.order_as(&key, &[], USAGE).header("ratelimit"), Some("\"minute\";r=2;t=60"));
+    for _ in 0..10 {
+        let refused = jobs.order_as(&key, &[], USAGE);
+        assert!(refused.error(429, "Too Many Requests").contains("exports a day"));
+        assert_eq!(refused.header("ratelimit"), Some("\"minute\";r=2;t=60"));
+    }
+    let statuses = [(); 3].map(|()| jobs.ask("GET", EXPORTS, &key).status);
+    assert_eq!(statuses, [200, 200, 429]);
+}
+
+#[test]
 fn the_administrator_asks_for_exports_that_nobody_is_charged_for() {
     let jobs = Jobs::with_limits(quota(1));
     for _ in 0..3 {

@@ -6,6 +6,7 @@ use analytics::http::Local;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::jobs::{Jobs, USAGE};
 use super::server::Server;
 
 const SUMMARY: &str = "/reports/usage-summary?start_date=2025-01-01&end_date=2025-01-31";
@@ -82,4 +83,27 @@ fn send(server: &Server, local: &Local, method: &str, path: &str, body: &str) ->
     let response = server.runtime.block_on(local.send(method, path, Some("application/json"), body)).unwrap();
     assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
     (response.status, serde_json::from_slice(&response.body).unwrap_or_default())
+}
+
+#[test]
+fn the_administrator_downloads_through_the_socket_and_without() {
+    let jobs = Jobs::start();
+    let id = jobs.order(&jobs.report_admin("ann"), USAGE);
+    let path = format!("/downloads/export-{id}.csv");
+    let bytes: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let download = |local: &Local| {
+        let mut out = vec![];
+        let answer = jobs.server.runtime.block_on(local.download(&path, &mut out)).unwrap();
+        (answer.status, answer.body, out)
+    };
+    let ways = [jobs.server.local(), Local::InProcess(Arc::clone(&jobs.server.service))];
+    for local in &ways {
+        let (status, body, out) = download(local);
+        assert!(status == 409 && out.is_empty() && body.starts_with(b"{\"error\":\"Conflict\""), "{status}");
+    }
+    jobs.complete(&id, &bytes);
+    for local in &ways {
+        let (status, body, out) = download(local);
+        assert!(status == 200 && body.is_empty() && out == bytes, "{status}");
+    }
 }

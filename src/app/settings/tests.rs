@@ -116,6 +116,12 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file_and_that_over_the_def
 }
 
 #[test]
+fn a_token_in_the_environment_is_no_setting() {
+    let settings = load(None, &[("ANALYTICS_TOKEN", "secret")], &[]).unwrap();
+    assert!(!settings.to_toml().contains("secret"));
+}
+
+#[test]
 fn the_environment_may_name_the_file_and_a_flag_wins_over_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("b.toml");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::outcome::{failure, internal};
-use super::{Office, is_passing};
+use super::{Office, is_passing, pause_after};
 use crate::audit::Entry;
 use crate::error::{Error, Result};
 use crate::export::priority::lower_priority;
@@ -12,10 +12,6 @@ use crate::ingest::stored_export_request;
 use crate::model::{ADMINISTRATOR_ISSUER, LOCAL_ISSUER, Timestamp};
 use crate::store::{ExportError, ExportJob, Finished};
 
-/// How long the database is left alone that has just taken nothing; twice as long each time, so often at most. Every try
-/// costs a full database much.
-const PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_DOUBLINGS_MAX: u32 = 5;
 /// At the end we try so often, and pause so long, before we leave it to the next start to find out.
 const TRIES_WHEN_STOPPING: u32 = 10;
 const PAUSE_WHEN_STOPPING: Duration = Duration::from_millis(100);
@@ -130,7 +126,7 @@ pub fn note_failure(office: &Office, job: &ExportJob, code: String) {
 
 /// Writes to the database, again and again while that has no room or no time, but not for ever once we are to end.
 pub fn until_taken<F: Future<Output = Result<bool>>>(office: &Office, write: impl Fn() -> F) -> Result<bool> {
-    let (mut pauses, mut tries_left) = (0, TRIES_WHEN_STOPPING);
+    let (mut failures, mut tries_left) = (0, TRIES_WHEN_STOPPING);
     loop {
         let outcome = office.runtime.block_on(write());
         let is_stopping = office.stopping.is_set();
@@ -140,8 +136,8 @@ pub fn until_taken<F: Future<Output = Result<bool>>>(office: &Office, write: imp
                     tries_left -= 1;
                     std::thread::sleep(PAUSE_WHEN_STOPPING);
                 } else {
-                    office.stopping.pause(PAUSE * 2u32.pow(pauses));
-                    pauses = PAUSE_DOUBLINGS_MAX.min(pauses + 1);
+                    office.stopping.pause(pause_after(&error, failures));
+                    failures += 1;
                 }
             }
             settled => return settled,

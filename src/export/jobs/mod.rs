@@ -27,6 +27,10 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::store::{ExportDirectory, Store};
 
+const PAUSE_WHEN_BUSY: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_DOUBLINGS_MAX: u32 = 5;
+
 /// What makes a file: [`super::write`], but for tests.
 type Write = dyn Fn(&Store, &Assignment, &Watch) -> Result<Written> + Send + Sync;
 
@@ -84,7 +88,10 @@ impl Exporter {
         let office = Office { store, directory, settings, audit, clock, runtime, turns, write, stopping };
         let office = Arc::new(office);
         let mut supervisor = Supervisor::new(Arc::clone(&office));
-        supervisor.take_over().await?;
+        match supervisor.take_over().await {
+            Err(error) if is_passing(&error) => supervisor.leave_alone(&error),
+            taken => taken?,
+        }
         let supervisor = spawn("exports", move || supervise(supervisor, lock))?;
         Ok(Exporter { office, supervisor: Some(supervisor) })
     }
@@ -146,4 +153,13 @@ impl Office {
 /// Whether the database may take later what it does not take now.
 fn is_passing(error: &Error) -> bool {
     matches!(error.kind, Kind::StorageFull | Kind::Busy { .. })
+}
+
+/// How long the database is left alone that has taken nothing, `failures` times in a row before. A busy one soon has room
+/// again; to a full one every try costs much.
+fn pause_after(error: &Error, failures: u32) -> Duration {
+    match error.kind {
+        Kind::Busy { .. } => PAUSE_WHEN_BUSY,
+        _ => PAUSE * 2u32.pow(failures.min(PAUSE_DOUBLINGS_MAX)),
+    }
 }

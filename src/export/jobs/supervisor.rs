@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Office, attempt, is_passing, spawn};
-use crate::error::{Error, Result};
+use super::{Office, attempt, pause_after, spawn};
+use crate::error::{Error, Kind, Result};
+use crate::export::given_up::{REMOVED_AT_ONCE_MAX, remove_given_up};
 use crate::export::{Stop, Watch};
 use crate::model::JobState;
 use crate::store::{ExportJob, Snapshot};
@@ -21,11 +22,6 @@ const TICK: Duration = Duration::from_millis(250);
 const CLEAR_EVERY: Duration = Duration::from_secs(60);
 /// How often the progress of one job is written.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
-/// How long the database is left alone that has taken nothing; twice as long each time, so often at most.
-const PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_DOUBLINGS_MAX: u32 = 5;
-/// Files removed in one go; then we look after the jobs again.
-const UNLINKED_AT_ONCE_MAX: usize = 100;
 
 pub struct Supervisor {
     office: Arc<Office>,
@@ -64,14 +60,10 @@ impl Supervisor {
         }
     }
 
-    /// Takes up what an ended process has left; later, if the database has no room for that just now. To be called before
-    /// anything is begun.
+    /// Takes up what an ended process has left. To be called before anything is begun, again if it fails.
     pub async fn take_over(&mut self) -> Result<()> {
         let office = Arc::clone(&self.office);
-        let recovered = match office.store.recover_exports(office.clock.unix_micros()).await {
-            Err(error) if is_passing(&error) => return Ok(()),
-            recovered => recovered?,
-        };
+        let recovered = office.store.recover_exports(office.clock.unix_micros()).await?;
         for job in &recovered.failed {
             attempt::note_failure(&office, job, "interrupted".into());
         }
@@ -84,10 +76,7 @@ impl Supervisor {
             }
         }
         office.directory.remove_orphans(&kept)?;
-        match office.store.note_exports_unlinked(lost).await {
-            Err(error) if is_passing(&error) => return Ok(()),
-            noted => noted?,
-        }
+        office.store.note_exports_unlinked(lost).await?;
         self.has_taken_over = true;
         Ok(())
     }
@@ -147,11 +136,9 @@ impl Supervisor {
             let office = Arc::clone(&self.office);
             office.runtime.block_on(self.take_over())?;
         }
-        if self.has_taken_over {
-            self.begin()?;
-            self.tell_progress()?;
-            self.clear(seen)?;
-        }
+        self.begin()?;
+        self.tell_progress()?;
+        self.clear(seen)?;
         (self.failures, self.quiet_until) = (0, None);
         Ok(())
     }
@@ -227,29 +214,21 @@ impl Supervisor {
         if office.store.snapshot()?.is_export_expiry_due(bytes_max, now)? {
             office.runtime.block_on(office.store.expire_exports(bytes_max, now))?;
         }
-        let given_up = office.store.snapshot()?.exports_to_unlink(UNLINKED_AT_ONCE_MAX)?;
-        let gone: Vec<String> = given_up.into_iter().filter(|job| self.unlink(job)).map(|job| job.id).collect();
+        let gone = remove_given_up(&office.store, &office.directory, |error| self.say_once(error));
+        let gone = office.runtime.block_on(gone)?;
         // There may be more of them.
-        let is_all = gone.len() < UNLINKED_AT_ONCE_MAX;
-        if !gone.is_empty() {
-            office.runtime.block_on(office.store.note_exports_unlinked(gone))?;
-        }
-        self.cleared_at = is_all.then_some((seen, monotonic));
+        self.cleared_at = (gone < REMOVED_AT_ONCE_MAX).then_some((seen, monotonic));
         Ok(())
     }
 
-    /// False if the file cannot be removed. That is no reason to do nothing else; it is tried again.
-    fn unlink(&mut self, job: &ExportJob) -> bool {
-        let removed = self.office.directory.remove(&job.file_name());
-        removed.inspect_err(|error| self.say_once(error)).is_ok()
-    }
-
     /// After a failure: nothing more is written for a while, so that neither we nor a full database spin.
-    fn leave_alone(&mut self, error: &Error) {
-        let pause = PAUSE * 2u32.pow(self.failures.min(PAUSE_DOUBLINGS_MAX));
+    pub fn leave_alone(&mut self, error: &Error) {
+        let pause = pause_after(error, self.failures);
         self.failures = self.failures.saturating_add(1);
         self.quiet_until = Some(self.office.clock.monotonic() + pause);
-        self.say_once(error);
+        if !matches!(error.kind, Kind::Busy { .. }) {
+            self.say_once(error);
+        }
     }
 
     fn say_once(&mut self, error: &Error) {

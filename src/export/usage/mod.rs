@@ -4,6 +4,8 @@
 mod order;
 mod row;
 mod spool;
+#[cfg(test)]
+mod tests;
 
 pub use self::order::Rows;
 use self::order::Sorter;
@@ -33,7 +35,7 @@ pub struct UsageReport {
 /// memory has none for.
 pub fn load(store: &Store, assignment: &Assignment, usage: &UsageExport, watch: &Watch) -> Result<UsageReport> {
     let _turn = watch.turn()?;
-    let snapshot = store.snapshot()?;
+    let snapshot = store.bulk_snapshot()?;
     let mut sorter = Sorter::new(&assignment.scratch);
     match usage.rows {
         UsageRows::Periods(interval) => push_periods(&snapshot, usage, interval, &mut sorter, watch)?,

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::export::Written;
 use crate::export::sink::Sink;
 
-/// Measured on a million events: level 6 takes three times as long and makes the file a sixth smaller.
+/// Measured on a million events: level 6 makes the file 13 % smaller, and all of the export takes 2.3 times the CPU time.
 const COMPRESSION_LEVEL: i64 = 2;
 /// What is compressed at a time.
 const BUFFER_BYTES: usize = 64 << 10;

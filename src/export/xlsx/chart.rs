@@ -21,8 +21,19 @@ const MARKED_POINTS_MAX: u32 = 45;
 /// Days from which labels name months instead of days.
 const MONTHS_FROM_DAYS: u32 = 100;
 
-const ACTIVE_COLOR: Color = Color::RGB(0x1F6FB5);
-const SESSIONS_COLOR: Color = Color::RGB(0xE08A1E);
+const MONTH_DAYS: u32 = 30;
+/// Labels below a line that can be read without turning one's head.
+const LABELS_MAX: u32 = 14;
+
+/// What is drawn, and in which colour.
+#[derive(Clone, Copy)]
+struct Measure {
+    name: &'static str,
+    color: Color,
+}
+
+const ACTIVE_USERS: Measure = Measure { name: "Active users", color: Color::RGB(0x1F6FB5) };
+const SESSIONS: Measure = Measure { name: "Sessions", color: Color::RGB(0xE08A1E) };
 const GRID_COLOR: Color = Color::RGB(0xE3E7EC);
 
 /// Rows of a data sheet (the header is row 0) that are to be drawn.
@@ -42,7 +53,9 @@ pub fn of_periods(source: &Source, interval: Interval, start: Day, end: Day) -> 
         Interval::Week => "week",
         Interval::Month => "month",
     };
-    add_series(&mut chart, source, 0, 3, (points <= MARKED_POINTS_MAX).then_some(points));
+    let is_marked = points <= MARKED_POINTS_MAX;
+    add_series(&mut chart, source, 0, ACTIVE_USERS, 3, is_marked);
+    add_series(&mut chart, source, 0, SESSIONS, 4, is_marked);
     set_up(&mut chart, &format!("Active users and sessions by {by}, {start} to {end}"));
     label_periods(chart.x_axis(), interval, start, end);
     chart.y_axis().set_name("Users, sessions").set_num_format("#,##0").set_min(0);
@@ -56,12 +69,14 @@ fn label_periods(axis: &mut ChartAxis, interval: Interval, start: Day, end: Day)
     // Weeks begin on days that an even step from the first one would miss; and a single day has no step.
     let by_step = interval != Interval::Week && days > 0 && day_serial(start).is_some();
     if by_step {
-        axis.set_date_axis(true);
-        axis.set_major_unit_date_type(if in_months {
-            ChartAxisDateUnitType::Months
-        } else {
-            ChartAxisDateUnitType::Days
-        });
+        let (unit, units) = match in_months {
+            true => (ChartAxisDateUnitType::Months, days / MONTH_DAYS),
+            false => (ChartAxisDateUnitType::Days, days),
+        };
+        // Without a step of ours, LibreOffice names a month as often as there is room.
+        axis.set_date_axis(true)
+            .set_major_unit_date_type(unit)
+            .set_major_unit(f64::from(units.div_ceil(LABELS_MAX).max(1)));
     } else {
         axis.set_text_axis(true);
     }
@@ -75,39 +90,41 @@ pub fn of_groups(source: &Source, by: GroupBy, groups: u64) -> Chart {
         GroupBy::Service => ("Service", "services"),
         GroupBy::User => ("User", "users"),
     };
-    add_series(&mut chart, source, 2, 4, None);
+    // One user is one active user.
+    let shows_active = by != GroupBy::User;
+    if shows_active {
+        add_series(&mut chart, source, 2, ACTIVE_USERS, 4, false);
+    }
+    add_series(&mut chart, source, 2, SESSIONS, 5, false);
+    let measures = if shows_active { "Active users and sessions" } else { "Sessions" };
     let shown = source.rows.len() as u64;
     let which = if groups > shown { format!("the first {shown} of {groups} {many}") } else { format!("all {many}") };
-    set_up(&mut chart, &format!("Active users and sessions: {which}"));
+    set_up(&mut chart, &format!("{measures}: {which}"));
     // Bars lie: the axis of names is the upright one. The largest comes first, and figures stay at the bottom.
-    chart.y_axis().set_name(one).set_reverse().set_crossing(ChartAxisCrossing::Max).set_major_gridlines(false);
-    let figures = chart.x_axis().set_name("Users, sessions").set_num_format("#,##0").set_min(0);
+    let names = chart.y_axis().set_name(one).set_reverse().set_crossing(ChartAxisCrossing::Max);
+    names.set_major_gridlines(false).set_label_interval(1).set_font(ChartFont::new().set_size(8));
+    let figures = chart.x_axis().set_num_format("#,##0").set_min(0);
+    figures.set_name(if shows_active { "Users, sessions" } else { "Sessions" });
     figures.set_major_gridlines(true).set_major_gridlines_line(ChartLine::new().set_color(GRID_COLOR));
     chart
 }
 
-/// Active users and, in the next column, sessions.
-fn add_series(chart: &mut Chart, source: &Source, categories: u16, active: u16, marked: Option<u32>) {
+/// `categories`, `values`: columns.
+fn add_series(chart: &mut Chart, source: &Source, categories: u16, measure: Measure, values: u16, is_marked: bool) {
     let (sheet, first, last) = (source.sheet.as_str(), source.rows.start, source.rows.end - 1);
-    for (name, column, color) in [("Active users", active, ACTIVE_COLOR), ("Sessions", active + 1, SESSIONS_COLOR)] {
-        let fill = ChartSolidFill::new().set_color(color).clone();
-        let mut format = ChartFormat::new()
-            .set_line(ChartLine::new().set_color(color).set_width(2.25))
-            .set_solid_fill(&fill)
-            .clone();
-        let mut marker = ChartMarker::new();
-        match marked {
-            Some(_) => marker
-                .set_type(ChartMarkerType::Circle)
-                .set_size(5)
-                .set_format(ChartFormat::new().set_solid_fill(&fill)),
-            None => marker.set_none(),
-        };
-        let series = chart.add_series();
-        series.set_name(name).set_format(&mut format).set_marker(&marker);
-        series.set_categories((sheet, first, categories, last, categories));
-        series.set_values((sheet, first, column, last, column));
+    let fill = ChartSolidFill::new().set_color(measure.color).clone();
+    let line = ChartLine::new().set_color(measure.color).set_width(2.25).clone();
+    let mut marker = ChartMarker::new();
+    if is_marked {
+        marker.set_type(ChartMarkerType::Circle).set_size(5).set_format(ChartFormat::new().set_solid_fill(&fill));
+    } else {
+        marker.set_none();
     }
+    let series = chart.add_series();
+    series.set_name(measure.name).set_marker(&marker);
+    series.set_format(ChartFormat::new().set_line(&line).set_solid_fill(&fill));
+    series.set_categories((sheet, first, categories, last, categories));
+    series.set_values((sheet, first, values, last, values));
 }
 
 fn set_up(chart: &mut Chart, title: &str) {

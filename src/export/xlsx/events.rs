@@ -144,28 +144,10 @@ impl Counts {
 
 fn contents(assignment: &Assignment, filter: &LogFilter, counts: &Counts) -> Summary {
     let total = Severity::ALL.into_iter().map(|severity| counts.of(severity)).sum();
-    let bound = |at: Option<Timestamp>| at.map(summary::instant);
-    let (from, to) = (bound(filter.from), bound(filter.to));
-    let subtitle = match (&from, &to) {
-        (None, None) => "The whole log".into(),
-        (from, to) => {
-            format!("{} to {}", from.as_deref().unwrap_or("the first event"), to.as_deref().unwrap_or("the last event"))
-        }
-    };
-    let covers = vec![
-        ("From", from.map_or("the first event".into(), |at| format!("{at}, included"))),
-        (
-            "To",
-            to.map_or("the last event acknowledged before it was asked for".into(), |at| format!("{at}, not included")),
-        ),
-        ("Severity", severities(filter.severities)),
-        ("Service", filter.service.as_ref().map_or("all".into(), |service| format!("only {service}"))),
-        ("Order", "oldest first; of equal instants the first to arrive".into()),
-    ];
     let origin = vec![("Made at", summary::instant(assignment.made_at)), ("Made for", assignment.made_for.clone())];
     Summary {
         title: "System events".into(),
-        subtitle,
+        subtitle: span(filter),
         figures: vec![
             ("Events", total),
             ("Info", counts.of(Severity::Info)),
@@ -174,11 +156,32 @@ fn contents(assignment: &Assignment, filter: &LogFilter, counts: &Counts) -> Sum
         ],
         chart: None,
         sections: vec![
-            Section { title: "What this report covers", lines: covers },
+            Section { title: "What this report covers", lines: coverage(filter) },
             Section { title: "How to read it", lines: reading() },
             Section { title: "Where it comes from", lines: origin },
         ],
     }
+}
+
+fn span(filter: &LogFilter) -> String {
+    let bound = |at: Option<Timestamp>, none: &str| at.map_or(none.to_string(), summary::instant);
+    match (filter.from, filter.to) {
+        (None, None) => "The whole log".into(),
+        (from, to) => format!("{} to {}", bound(from, "The first event"), bound(to, "the last event")),
+    }
+}
+
+fn coverage(filter: &LogFilter) -> Vec<(&'static str, String)> {
+    let from = filter.from.map(|at| format!("{}, included", summary::instant(at)));
+    let to = filter.to.map(|at| format!("{}, not included", summary::instant(at)));
+    let service = filter.service.as_ref().map(|service| format!("only {service}"));
+    vec![
+        ("From", from.unwrap_or("the first event".into())),
+        ("To", to.unwrap_or("the last event acknowledged before it was asked for".into())),
+        ("Severity", severities(filter.severities)),
+        ("Service", service.unwrap_or("all".into())),
+        ("Order", "oldest first; of equal instants the first to arrive".into()),
+    ]
 }
 
 fn severities(set: SeveritySet) -> String {

@@ -246,7 +246,7 @@ fn all_days_of_the_calendar_fit_and_the_chart_shows_when_there_was_something() {
 }
 
 #[test]
-fn a_workbook_beyond_its_bound_or_told_to_stop_is_given_up() {
+fn a_workbook_that_has_no_room_or_is_told_to_stop_is_given_up() {
     let place = Place::new();
     place.append(&[event("2025-01-01T00:00:00Z", Severity::Info, "x")]);
     let filter = LogFilter::default();
@@ -256,6 +256,9 @@ fn a_workbook_beyond_its_bound_or_told_to_stop_is_given_up() {
         let refused = super::write_events(&place.store, &assignment, &filter, &Watch::alone(1));
         assert_eq!(refused.unwrap_err().kind, Kind::TooLarge, "{bytes_max}");
     }
+    let full = Assignment { file: "/dev/full".into(), ..assignment.clone() };
+    let refused = super::write_events(&place.store, &full, &filter, &Watch::alone(1));
+    assert_eq!(refused.unwrap_err().kind, Kind::StorageFull);
     let watch = Watch::alone(1);
     watch.stop(Stop::Taken);
     assert!(super::write_events(&place.store, &assignment, &filter, &watch).is_err());

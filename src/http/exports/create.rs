@@ -15,6 +15,7 @@ use crate::http::idempotency_key;
 use crate::http::respond::Reply;
 use crate::http::service::Service;
 use crate::ingest;
+use crate::limits::Policy;
 use crate::model::{Day, ExportReport, ExportRequest, GroupBy, Id, Timestamp, UsageExport, UsageRows};
 use crate::store::{Accepted, ExportJob, Idempotency, NewExport};
 
@@ -53,7 +54,7 @@ pub async fn create<B: Body<Data = Bytes>>(service: &Service, head: &Parts, body
             let message = "this Idempotency-Key stands for another request of the last 24 hours; send a new key";
             Err(Error::new(Kind::Unprocessable, message))
         }
-        Accepted::OverQuota => Err(over_quota(service, &asker, quota.unwrap_or_default(), now)),
+        Accepted::OverQuota => Err(over_quota(service, &asker, visit, quota.unwrap_or_default(), now)),
     }
 }
 
@@ -103,8 +104,9 @@ fn accepted(job: &ExportJob) -> Result<Reply> {
     Ok(Reply::json_of(StatusCode::ACCEPTED, &body)?.with(LOCATION, &format!("{PATH}/{}", job.id)))
 }
 
-fn over_quota(service: &Service, asker: &Asker, quota: u32, now: Timestamp) -> Error {
+fn over_quota(service: &Service, asker: &Asker, visit: &Visit, quota: u32, now: Timestamp) -> Error {
     if let Asker::Caller(caller) = asker {
+        service.take_back(caller, Policy::Requests, visit);
         service.audit.note(Entry::LimitExceeded { name: limited_name(caller), policy: "exports" });
     }
     let left_micros = Day::MICROS - now.micros_of_day();

@@ -108,7 +108,7 @@ fn under_a_rare_filter_a_run_is_bounded_and_only_leaves_with_a_match_are_read() 
         Ok(ControlFlow::Continue(()))
     };
     assert_eq!(visit_events(&log.snapshot(), &everything, i64::MAX, START..end, count), Ok(None));
-    assert!(visited >= LEAVES_MAX && visited <= LEAVES_MAX * 2 * TINY.shape.leaf_keys, "{visited}");
+    assert!((LEAVES_MAX..=LEAVES_MAX * 2 * TINY.shape.leaf_keys).contains(&visited), "{visited}");
 }
 
 #[test]

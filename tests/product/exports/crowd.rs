@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::client::{Answer, Client};
 use crate::support::exports::{
-    expect_whole, file_name, files, is_finished, log_csv, look, seed, usage_csv, wait, wait_until,
+    expect_whole, file_name, files, is_finished, log_csv, log_xlsx, look, seed, usage_csv, wait, wait_until,
 };
 use crate::support::process::{self, Process};
 use crate::support::random::Random;
@@ -199,7 +199,10 @@ impl User {
     fn ask_anew(&mut self, client: &Client) -> Option<()> {
         let mut gzipped = log_csv();
         gzipped["gzip"] = true.into();
-        let request = self.random.pick(&[log_csv(), log_csv(), gzipped, usage_csv("user"), usage_csv("team")]);
+        let mut workbook = usage_csv("team");
+        workbook["format"] = "xlsx".into();
+        let requests = [log_csv(), log_csv(), log_xlsx(), gzipped, usage_csv("user"), workbook];
+        let request = self.random.pick(&requests);
         let idempotency_key = format!("{}-{}", self.owner, self.jobs.len());
         let asked = Asked { idempotency_key, request, id: None, ended: None, is_removed: false, is_gone: false };
         self.jobs.push(asked);

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use crate::support::client::Client;
 use crate::support::exports::{
-    ask, download, expect_whole, file_name, files, log_csv, look, seed, usage_csv, wait, wait_until,
+    ask, directory, download, expect_whole, file_name, files, log_csv, look, seed, usage_csv, wait, wait_until,
 };
+use crate::support::local;
+use crate::support::process::{self, Process};
 use crate::support::server::Server;
-use crate::support::{local, process};
 
 fn whole(client: &Client, job: &Value) {
     expect_whole(job, &download(client, job));
@@ -59,13 +60,17 @@ fn files_beyond_the_bound_go_and_their_jobs_stay() {
     assert_eq!(server.get(&format!("/downloads/{name}")).status, 410);
     let job = look(&server, first["job_id"].as_str().expect("an id"));
     assert_eq!((job["status"].as_str(), job.get("download_url")), (Some("completed"), None), "{job}");
-    let together: u64 = files(server.database()).iter().map(|name| size(&server, name)).sum();
-    assert!(together <= 1 << 20, "{together}");
+    wait_until("all files fit", || (together(&server) <= 1 << 20).then_some(()));
+    let metrics = server.get("/metrics").text();
+    assert!(metrics.contains("analytics_export_jobs{state=\"processing\"} 0\n"), "{metrics}");
+    assert!(metrics.contains(&format!("analytics_export_file_bytes {}\n", together(&server))), "{metrics}");
 }
 
-fn size(server: &Server, name: &str) -> u64 {
-    let path = crate::support::exports::directory(server.database()).join(name);
-    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+/// Bytes of all files.
+fn together(server: &Server) -> u64 {
+    let path = |name: &String| directory(server.database()).join(name);
+    let bytes = |name| std::fs::metadata(path(&name)).map_or(0, |metadata| metadata.len());
+    files(server.database()).into_iter().map(bytes).sum()
 }
 
 #[test]
@@ -103,6 +108,22 @@ fn an_erased_person_is_in_no_file_that_can_be_downloaded() {
 }
 
 #[test]
+fn a_person_erased_without_a_server_leaves_no_file() {
+    let place = tempfile::tempdir().expect("a directory");
+    let database = place.path().join("analytics.db");
+    let server = Process::serve(&database);
+    let client = server.client_with(&local::create_full_key(&database, "tests"));
+    seed(&client, 100);
+    let [about_users, other] =
+        [usage_csv("user"), usage_csv("team")].map(|request| wait(&client, &ask(&client, &request)));
+    assert_eq!(files(&database), BTreeSet::from([file_name(&about_users), file_name(&other)]));
+    server.terminate();
+    let erased = process::run(&["user", "erase", "user 7", "--database", &database.to_string_lossy()]);
+    assert!(erased.status.success(), "{}", String::from_utf8_lossy(&erased.stderr));
+    assert_eq!(files(&database), BTreeSet::from([file_name(&other)]));
+}
+
+#[test]
 fn a_restored_backup_tells_of_jobs_whose_files_are_elsewhere() {
     let server = Server::start();
     seed(&server, 100);
@@ -118,7 +139,7 @@ fn a_restored_backup_tells_of_jobs_whose_files_are_elsewhere() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let restored = process::run(&["restore", &at("copy"), "--database", &at("analytics.db")]);
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
-    let other = process::Process::serve(&elsewhere.path().join("analytics.db"));
+    let other = Process::serve(&elsewhere.path().join("analytics.db"));
     let key = local::create_full_key(&elsewhere.path().join("analytics.db"), "tests");
     let client = other.client_with(&key);
     let there = look(&client, job["job_id"].as_str().expect("an id"));

@@ -18,6 +18,10 @@ pub fn log_csv() -> Value {
     json!({"report_type": "system-events", "format": "csv"})
 }
 
+pub fn log_xlsx() -> Value {
+    json!({"report_type": "system-events", "format": "xlsx"})
+}
+
 /// Figures of a month, a row for each of `by`.
 pub fn usage_csv(by: &str) -> Value {
     let month =

@@ -4,6 +4,7 @@ mod erase;
 mod model;
 mod remove;
 mod run;
+mod story;
 
 use tempfile::TempDir;
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::Day;
 use crate::store::testing::export_id;
+use crate::store::{BackupOptions, backup};
 
 const NO_BOUND: u64 = u64::MAX;
 
@@ -95,4 +96,18 @@ async fn a_link_key_stays_until_links_are_ended() {
     assert_eq!(key(3).await.unwrap(), Some([3; 32]));
     assert_eq!(room.store.export_link_key(&export_id(2), [4; 32]).await.unwrap(), None);
     assert!(!room.store.end_export_links(&export_id(2)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_backup_holds_no_key_that_signs_links() {
+    let room = Room::new();
+    room.complete(1, 10, 0, 100).await;
+    room.store.export_link_key(&export_id(1), [7; 32]).await.unwrap();
+    let (database, copy) = (room.store.path().to_path_buf(), room.directory.path().join("copy"));
+    backup(&database, &copy, BackupOptions { with_signing_keys: true, overwrite: false }).unwrap();
+    let holds_key = |file: &std::path::Path| std::fs::read(file).unwrap().windows(32).any(|bytes| bytes == [7; 32]);
+    assert!(!holds_key(&copy));
+    assert_eq!(room.job(1).unwrap().link_key, Some([7; 32]));
+    drop(room.store);
+    assert!(holds_key(&database));
 }
