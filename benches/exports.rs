@@ -108,7 +108,7 @@ fn compare(plan: &Plan) {
     }
     if plan.python.is_some() && !plan.directory.join(format!("log-{}.duckdb", plan.events)).exists() {
         // DuckDB takes its copy from our file.
-        ours(plan, "csv");
+        ours("csv");
         peer(plan, "make-duckdb");
     }
     let peers = PEERS.iter().filter(|_| plan.python.is_some());
@@ -117,7 +117,7 @@ fn compare(plan: &Plan) {
     let mut found: Vec<Vec<Measured>> = vec![vec![]; names.len()];
     for _ in 0..plan.rounds {
         for (name, found) in names.iter().zip(&mut found) {
-            found.push(if OURS.contains(name) { ours(plan, name) } else { peer(plan, name) });
+            found.push(if OURS.contains(name) { ours(name) } else { peer(plan, name) });
         }
     }
     let _ = std::fs::remove_file(plan.output());
@@ -130,7 +130,7 @@ fn is_wanted(name: &str) -> bool {
     option("--only").is_none_or(|only| only.split(',').any(|wanted| wanted == name))
 }
 
-fn ours(plan: &Plan, role: &str) -> Measured {
+fn ours(role: &str) -> Measured {
     let mut program = Command::new(std::env::current_exe().expect("this program has a path"));
     run(program.args(std::env::args_os().skip(1)).env(ROLE, role))
 }

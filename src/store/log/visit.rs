@@ -136,7 +136,7 @@ fn visit_part(
 }
 
 // The outer join holds the order of the loops fast, and a key without its event is damage, not one event less.
-// Nobody asks SQLite for the exact end: it would compare twice at each row, which costs a tenth of an export.
+// Nobody asks SQLite for the exact end: it would look at both bounds again at each row.
 const ALL: &str = "
     select o.at, o.seq, o.cell, e.message, e.attributes
     from log_order as o left join log_event as e on e.seq = o.seq
