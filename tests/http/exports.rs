@@ -263,6 +263,26 @@ fn a_job_shows_how_far_it_is_and_what_it_came_to() {
 }
 
 #[test]
+fn a_job_whose_file_cannot_be_removed_stays_until_it_can_and_gives_no_download() {
+    let jobs = Jobs::start();
+    let ann = jobs.report_admin("ann");
+    let id = jobs.order(&ann, USAGE);
+    jobs.complete(&id, b"x");
+    let (job, name) = (format!("{EXPORTS}/{id}"), format!("export-{id}.csv"));
+    let file = jobs.directory.path_of(&name);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    jobs.ask("DELETE", &job, &ann).error(500, "Internal Server Error");
+    assert!(jobs.show(&id, &ann).get("download_url").is_none());
+    jobs.ask("GET", &format!("/downloads/{name}"), &ann).error(410, "Gone");
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::write(&file, "x").unwrap();
+    assert_eq!(jobs.ask("DELETE", &job, &ann).status, 204);
+    assert!(!file.exists());
+    jobs.ask("GET", &job, &ann).error(404, "Not Found");
+}
+
+#[test]
 fn an_unfinished_job_is_cancelled_and_a_finished_one_removed_with_its_file() {
     let jobs = Jobs::start();
     let ann = jobs.report_admin("ann");

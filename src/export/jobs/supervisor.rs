@@ -70,12 +70,17 @@ impl Supervisor {
         let mut kept = HashSet::new();
         let mut lost = vec![];
         for job in office.store.snapshot()?.exports_with_files()? {
-            match is_there(&office, &job)? {
-                true => drop(kept.insert(job.file_name())),
-                false => lost.push(job.id),
+            match is_there(&office, &job) {
+                Ok(true) => drop(kept.insert(job.file_name())),
+                Ok(false) => lost.push(job.id),
+                // One file that we may not read is no reason to do nothing at all, nor is it ours to give up.
+                Err(error) => {
+                    office.say(&error.message);
+                    kept.insert(job.file_name());
+                }
             }
         }
-        office.directory.remove_orphans(&kept)?;
+        office.directory.remove_orphans(&kept, |error| office.say(&error.message))?;
         office.store.note_exports_unlinked(lost).await?;
         self.has_taken_over = true;
         Ok(())

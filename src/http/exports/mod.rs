@@ -81,10 +81,12 @@ pub async fn remove(service: &Service, visit: &Visit, id: &str) -> Result<Reply>
     let job = find(service, &Asker::of(visit)?, id)?;
     match service.store.remove_export(&job.id, service.clock.unix_micros()).await? {
         Removed::Missing => return Err(not_found()),
-        Removed::Cancelled => {}
-        Removed::Removed { file_name } => {
+        Removed::Cancelled | Removed::Removed => {}
+        Removed::FileFirst { file_name } => {
             let directory = service.exports.clone();
             service::blocking(move || directory.remove(&file_name)).await?;
+            service.store.note_exports_unlinked(vec![job.id.clone()]).await?;
+            service.store.remove_export(&job.id, service.clock.unix_micros()).await?;
         }
     }
     Ok(Reply::empty(StatusCode::NO_CONTENT))

@@ -86,22 +86,28 @@ impl ExportDirectory {
     }
 
     /// Removes what no job has a right to: whole files that are not `kept`, and drafts. What does not bear a name of ours
-    /// is left alone. To be called while nothing is being written. Gives how many went.
-    pub fn remove_orphans(&self, kept: &HashSet<String>) -> Result<usize> {
+    /// is left alone. To be called while nothing is being written. Gives how many went; what could not be removed is told to
+    /// `failed`, and is in nobody's way.
+    pub fn remove_orphans(&self, kept: &HashSet<String>, mut failed: impl FnMut(&Error)) -> Result<usize> {
         let mut removed = 0;
         for entry in fs::read_dir(&self.path).map_err(|e| cannot("read", &self.path, e))? {
             let name = entry.map_err(|e| cannot("read", &self.path, e))?.file_name().to_string_lossy().into_owned();
             if is_ours(&name) && !kept.contains(&name) {
-                self.remove(&name)?;
-                removed += 1;
+                match self.remove(&name) {
+                    Ok(()) => removed += 1,
+                    Err(error) => failed(&error),
+                }
             }
         }
         Ok(removed)
     }
 }
 
-/// `export-<22 letters and digits>.<extension>`, with what a draft has behind it.
+/// `export-<22 letters and digits>.<extension>`, with what a draft has behind it; or what was to lose its name at once.
 fn is_ours(name: &str) -> bool {
+    if let Some(numbers) = name.strip_prefix(".spool-") {
+        return numbers.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    }
     let Some((id, rest)) = name.strip_prefix("export-").and_then(|rest| rest.split_once('.')) else { return false };
     let is_id = id.len() == 22 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
     is_id

@@ -19,12 +19,15 @@ pub enum Removed {
     Missing,
     /// It was unfinished: now it has failed with the code `cancelled`.
     Cancelled,
-    /// It was finished: its row is gone. The file of this name has to go, if there is one.
-    Removed { file_name: String },
+    /// It is finished, and nobody can download its file any more. The file of this name has to be unlinked, and that to be
+    /// noted; then the job can be removed. Until then its row stays: a file without one would be found by nobody.
+    FileFirst { file_name: String },
+    /// It was finished: its row is gone.
+    Removed,
 }
 
 impl Store {
-    /// Cancels an unfinished job, removes a finished one; durable when it returns.
+    /// Cancels an unfinished job, removes a finished one that has no file; durable when it returns.
     pub async fn remove_export(&self, id: &str, now: i64) -> Result<Removed> {
         let id = id.to_string();
         let removed = self.control(move |conn| remove(conn, &id, now)).await?;
@@ -119,6 +122,9 @@ fn remove(conn: &Connection, id: &str, now: i64) -> Result<Removed> {
     const FREE_USER: &str = "
         update export_job_user set user_id = :free where slot = (select user_slot from export_job where id = :id)";
     const DELETE: &str = "delete from export_job where id = :id";
+    if give_up_file(conn, id, now)? {
+        return Ok(find(conn, id)?.map_or(Removed::Missing, |job| Removed::FileFirst { file_name: job.file_name() }));
+    }
     let Some(job) = find(conn, id)? else { return Ok(Removed::Missing) };
     match job.state {
         JobState::Queued | JobState::Processing => {
@@ -128,9 +134,16 @@ fn remove(conn: &Connection, id: &str, now: i64) -> Result<Removed> {
         JobState::Completed | JobState::Failed => {
             conn.prepare_cached(FREE_USER)?.execute(named_params! { ":free": FREE, ":id": id })?;
             conn.prepare_cached(DELETE)?.execute(named_params! { ":id": id })?;
-            Ok(Removed::Removed { file_name: job.file_name() })
+            Ok(Removed::Removed)
         }
     }
+}
+
+/// True if there is a file, as far as we know, that was given up now or before.
+fn give_up_file(conn: &Connection, id: &str, now: i64) -> Result<bool> {
+    const GIVE_UP: &str = "
+        update export_job set file_state = 2, expires_at = min(expires_at, :now) where id = :id and file_state <> 0";
+    Ok(conn.prepare_cached(GIVE_UP)?.execute(named_params! { ":id": id, ":now": now })? > 0)
 }
 
 fn expire(conn: &Connection, bytes_max: u64, now: i64) -> Result<()> {

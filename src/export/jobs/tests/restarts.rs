@@ -65,6 +65,26 @@ async fn what_a_killed_process_left_is_taken_up_and_what_nobody_has_a_right_to_g
 }
 
 #[tokio::test]
+async fn a_foreign_thing_under_a_name_of_ours_holds_up_neither_the_start_nor_any_job() {
+    let house = House::new();
+    let exporter = house.start(quick).await;
+    house.accept(1, "me").await;
+    house.until_finished(1).await;
+    exporter.stop().await;
+    let name = |n| names(&[n]).into_iter().next().unwrap();
+    fs::remove_file(house.directory.path_of(&name(1))).unwrap();
+    // Nobody removes a directory by mistake for a file.
+    for n in [1, 9] {
+        fs::create_dir(house.directory.path_of(&name(n))).unwrap();
+    }
+    let exporter = house.start(quick).await;
+    assert!(!house.job(1).has_file);
+    house.accept(2, "me").await;
+    assert!(house.until_finished(2).await.has_file);
+    exporter.stop().await;
+}
+
+#[tokio::test]
 async fn a_job_that_ended_the_process_three_times_is_not_begun_again() {
     let house = House::new();
     house.accept(1, "me").await;

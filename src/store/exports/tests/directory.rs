@@ -67,6 +67,7 @@ fn orphans_are_what_bears_a_name_of_ours_and_belongs_to_no_job() {
         format!("{}.part-0123456789abcdef", name(1)),
         format!("export-{id}.csv.gz"),
         format!("export-{id}.xlsx.part-0123456789abcdef-journal"),
+        ".spool-4711-0".into(),
     ];
     let others = [
         name(1),
@@ -76,10 +77,24 @@ fn orphans_are_what_bears_a_name_of_ours_and_belongs_to_no_job() {
         format!("export-{id}.pdf"),
         format!("export-{}.csv", "ä".repeat(11)),
         ".lock".into(),
+        ".spool-of-thread".into(),
     ];
     orphans.iter().chain(&others).for_each(|name| fs::write(directory.path_of(name), "x").unwrap());
-    assert_eq!(directory.remove_orphans(&HashSet::from([name(1)])).unwrap(), orphans.len());
+    let removed = directory.remove_orphans(&HashSet::from([name(1)]), |error| panic!("{error}"));
+    assert_eq!(removed.unwrap(), orphans.len());
     for (name, is_there) in orphans.iter().map(|name| (name, false)).chain(others.iter().map(|name| (name, true))) {
         assert_eq!(directory.path_of(name).exists(), is_there, "{name}");
     }
+}
+
+#[test]
+fn an_orphan_that_cannot_be_removed_is_told_and_in_nobodys_way() {
+    let (directory, _outer) = made();
+    let _lock = directory.prepare().unwrap();
+    fs::create_dir(directory.path_of(&name(1))).unwrap();
+    fs::write(directory.path_of(&name(2)), "x").unwrap();
+    let mut told = vec![];
+    let removed = directory.remove_orphans(&HashSet::new(), |error| told.push(error.message.clone()));
+    assert_eq!((removed.unwrap(), told.len()), (1, 1));
+    assert!(told[0].contains(&name(1)) && !directory.path_of(&name(2)).exists(), "{told:?}");
 }

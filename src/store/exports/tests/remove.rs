@@ -26,12 +26,28 @@ async fn an_unfinished_job_is_cancelled_and_a_finished_one_removed() {
         (job.state, job.finished_at, job.error.unwrap().code.as_str()),
         (JobState::Failed, Some(5), "cancelled")
     );
-    let file_name = format!("export-{id}.csv");
-    assert_eq!(room.store.remove_export(&id, 6).await.unwrap(), Removed::Removed { file_name });
+    assert_eq!(room.store.remove_export(&id, 6).await.unwrap(), Removed::Removed);
     assert_eq!(room.store.remove_export(&id, 7).await.unwrap(), Removed::Missing);
     assert_eq!((room.job(1), room.begin(1).await), (None, None));
     // A cancelled job is no failure.
     assert_eq!(room.store.exports_failed(), 0);
+}
+
+#[tokio::test]
+async fn a_finished_job_is_removed_once_its_file_is_and_until_then_nobody_gets_that_and_somebody_finds_it() {
+    let room = Room::new();
+    room.complete(1, 10, 0, 100).await;
+    let id = export_id(1);
+    let file_name = format!("export-{id}.csv");
+    for now in [50, 60] {
+        let first = Removed::FileFirst { file_name: file_name.clone() };
+        assert_eq!(room.store.remove_export(&id, now).await.unwrap(), first);
+        assert_eq!((available(&room, 0), room.to_unlink()), (vec![], vec![id.clone()]));
+        assert_eq!(room.job(1).unwrap().expires_at, Some(50));
+    }
+    room.store.note_exports_unlinked(vec![id.clone()]).await.unwrap();
+    assert_eq!(room.store.remove_export(&id, 70).await.unwrap(), Removed::Removed);
+    assert_eq!(room.job(1), None);
 }
 
 #[tokio::test]

@@ -184,7 +184,14 @@ impl Story {
         match self.model.job(n).cloned() {
             None => assert_eq!(removed, Removed::Missing),
             Some(job) if job.state.is_finished() => {
-                assert!(matches!(removed, Removed::Removed { .. }), "{removed:?}");
+                if job.file == File::None {
+                    assert_eq!(removed, Removed::Removed);
+                } else {
+                    assert!(matches!(removed, Removed::FileFirst { .. }), "{removed:?}");
+                    self.room.store.note_exports_unlinked(vec![export_id(n)]).await.unwrap();
+                    let removed = self.room.store.remove_export(&export_id(n), self.model.now).await.unwrap();
+                    assert_eq!(removed, Removed::Removed);
+                }
                 self.model.jobs.retain(|job| job.n != n);
             }
             Some(_) => {
