@@ -129,6 +129,9 @@ async fn send(service: &Service, head: &Parts, job: &ExportJob, request: &Export
         }
     };
     let file = open(service, job, bytes).await?;
+    // That may have waited for a disk. Whoever erased a person meanwhile was told that nobody gets this file any more.
+    let job_now = service.store.snapshot()?.export_job(&job.id)?.ok_or_else(expired)?;
+    check_available(&job_now, service.clock.unix_micros())?;
     let mut reply = Reply::new(status, content_type(&job.extension), Bytes::new());
     if status == StatusCode::PARTIAL_CONTENT {
         reply = reply.with(header::CONTENT_RANGE, &format!("bytes {}-{}/{bytes}", range.start, range.end - 1));

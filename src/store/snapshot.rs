@@ -135,9 +135,20 @@ impl<'s> Snapshot<'s> {
         self.view.log.last_seq()
     }
 
-    /// How many events up to a sequence number match.
-    pub fn count_events(&self, filter: &LogFilter, last_seq: i64) -> Result<u64> {
-        log::count_events(&self.log(), filter, last_seq)
+    /// How many events match, acknowledged whenever: up to [`Snapshot::last_event_seq`]. Reads hardly any.
+    pub fn count_events(&self, filter: &LogFilter) -> Result<u64> {
+        log::count_events(&self.log(), filter)
+    }
+
+    /// How many events match of the next `looked_at_max` in order of arrival, behind `seqs.0` and up to `seqs.1`; and the
+    /// last of them, None if there are none. Reads each, so that whoever has to know about many asks in several snapshots.
+    pub fn count_arrived(
+        &self,
+        filter: &LogFilter,
+        seqs: (i64, i64),
+        looked_at_max: usize,
+    ) -> Result<(u64, Option<i64>)> {
+        log::count_arrived(&self.log(), filter, seqs, looked_at_max)
     }
 
     /// Where a run of the time order ends that begins at `from` and holds about `wanted` matching events: some more, or

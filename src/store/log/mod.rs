@@ -36,7 +36,7 @@ pub use self::directory::Directory;
 pub use self::long::visit_long_events;
 pub use self::page::page;
 pub use self::rebuild::rebuild;
-pub use self::visit::{EventRow, count_events, run_end, visit_events};
+pub use self::visit::{EventRow, count_arrived, count_events, run_end, visit_events};
 pub use self::writer::LogWriter;
 
 /// One consistent state of the log: a read transaction and the directory of the same commit.

@@ -2,7 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 
-use rusqlite::{Connection, Row, Rows, Statement, named_params};
+use rusqlite::{Row, Rows, Statement, named_params};
 
 use super::cell::{Cell, CellFilter};
 use super::directory::{END, START};
@@ -27,29 +27,43 @@ pub struct EventRow<'r> {
     pub attributes: Option<&'r str>,
 }
 
-/// How many events up to a sequence number match. Looks at each one behind it.
-pub fn count_events(snapshot: &LogSnapshot, filter: &LogFilter, last_seq: i64) -> Result<u64> {
-    let Some(cells) = CellFilter::resolve(filter, snapshot.directory.names()) else { return Ok(0) };
-    let total = page::total(snapshot, filter, &cells)?;
-    total.checked_sub(count_behind(snapshot.conn, filter, &cells, last_seq)?).ok_or_else(damaged)
+/// How many events match, acknowledged whenever.
+pub fn count_events(snapshot: &LogSnapshot, filter: &LogFilter) -> Result<u64> {
+    match CellFilter::resolve(filter, snapshot.directory.names()) {
+        Some(cells) => page::total(snapshot, filter, &cells),
+        None => Ok(0),
+    }
 }
 
-const COUNT_BEHIND: &str = "
-    select count(*) from log_event
-    where seq > :last_seq
-      and (:from is null or at >= :from) and (:to is null or at < :to)
-      and :severities >> severity & 1 and (:service is null or service = :service)";
-
-fn count_behind(conn: &Connection, filter: &LogFilter, cells: &CellFilter, last_seq: i64) -> Result<u64> {
-    let mut statement = conn.prepare_cached(COUNT_BEHIND)?;
+/// Of events in order of arrival, behind the first sequence number and up to the second, looks at so many: how many of
+/// them match, and which was the last of them; None if there were none.
+pub fn count_arrived(
+    snapshot: &LogSnapshot,
+    filter: &LogFilter,
+    (after_seq, up_to_seq): (i64, i64),
+    looked_at_max: usize,
+) -> Result<(u64, Option<i64>)> {
+    const COUNT_ARRIVED: &str = "
+        select max(seq) as last, count(*) filter (
+            where (:from is null or at >= :from) and (:to is null or at < :to)
+              and :severities >> severity & 1 and (:service is null or service = :service)
+        ) as matching
+        from (
+            select seq, at, severity, service from log_event
+            where seq > :after and seq <= :up_to order by seq limit :looked_at_max
+        )";
+    let Some(cells) = CellFilter::resolve(filter, snapshot.directory.names()) else { return Ok((0, None)) };
+    let mut statement = snapshot.conn.prepare_cached(COUNT_ARRIVED)?;
     let values = named_params! {
-        ":last_seq": last_seq,
+        ":after": after_seq,
+        ":up_to": up_to_seq,
+        ":looked_at_max": i64::try_from(looked_at_max).unwrap_or(i64::MAX),
         ":from": filter.from.map(Timestamp::unix_micros),
         ":to": filter.to.map(Timestamp::unix_micros),
         ":severities": cells.severity_bits(),
         ":service": cells.service,
     };
-    Ok(statement.query_row(values, |row| row.get::<_, i64>(0))? as u64)
+    Ok(statement.query_row(values, |row| Ok((row.get::<_, i64>("matching")? as u64, row.get("last")?)))?)
 }
 
 /// See [`crate::store::Snapshot::events_run_end`].

@@ -42,6 +42,18 @@ fn read(
     seen
 }
 
+/// How many match up to the mark: all, without those that came later, looked at so many at once.
+fn count(log: &TestLog, filter: &LogFilter, last_seq: i64, at_once: usize) -> u64 {
+    let mut count = count_events(&log.snapshot(), filter).unwrap();
+    let mut looked_up_to = Some(last_seq);
+    while let Some(seq) = looked_up_to {
+        let (matching, last) = count_arrived(&log.snapshot(), filter, (seq, i64::MAX), at_once).unwrap();
+        count -= matching;
+        looked_up_to = last;
+    }
+    count
+}
+
 proptest! {
     #![proptest_config(crate::store::testing::cases(200))]
 
@@ -53,6 +65,7 @@ proptest! {
         wanted in 1u64..30,
         break_after in 1usize..10,
         mark in 0i64..100,
+        counted_at_once in 1usize..20,
     ) {
         let (mut log, mut model) = (TestLog::new(TINY), Model::default());
         before.iter().for_each(|requests| commit_to_both(&mut log, &mut model, requests));
@@ -64,7 +77,7 @@ proptest! {
             arriving.next().into_iter().for_each(|requests| commit_to_both(log, &mut model, requests));
         });
         prop_assert_eq!(&seen, &expected);
-        prop_assert_eq!(count_events(&log.snapshot(), &filter, last_seq).unwrap(), expected.len() as u64);
+        prop_assert_eq!(count(&log, &filter, last_seq, counted_at_once), expected.len() as u64);
     }
 }
 
@@ -90,6 +103,15 @@ fn thousands_of_ties_are_visited_once_each_in_order_of_arrival() {
         let seqs: Vec<i64> = seen.iter().map(|event| event.position.seq).collect();
         assert_eq!(seqs, (1_001..=2_500).collect::<Vec<i64>>());
     }
+}
+
+#[test]
+fn what_came_later_is_counted_so_many_at_once_however_much_it_is() {
+    let log = log_of_ties();
+    let errors = LogFilter { severities: SeveritySet::from_iter([Severity::Error]), ..LogFilter::default() };
+    assert_eq!(count_arrived(&log.snapshot(), &errors, (500, i64::MAX), 1_000), Ok((10, Some(1_500))));
+    assert_eq!(count_arrived(&log.snapshot(), &errors, (501, 601), 1_000), Ok((1, Some(601))));
+    assert_eq!(count_arrived(&log.snapshot(), &errors, (3_000, i64::MAX), 1_000), Ok((0, None)));
 }
 
 #[test]
@@ -119,7 +141,7 @@ fn nothing_is_visited_of_a_service_that_nobody_is_or_in_a_reversed_time() {
     let behind = LogFilter { from: Some(at(3)), ..LogFilter::default() };
     for filter in [nobody, reversed, behind] {
         assert_eq!(read(&mut log, &filter, i64::MAX, (10, 10), |_| ()), []);
-        assert_eq!(count_events(&log.snapshot(), &filter, i64::MAX), Ok(0));
+        assert_eq!(count_events(&log.snapshot(), &filter), Ok(0));
     }
 }
 
