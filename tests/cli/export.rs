@@ -164,6 +164,35 @@ fn a_file_that_is_there_is_overwritten_only_by_force_and_the_database_never() {
 }
 
 #[test]
+fn a_link_stays_a_link_and_one_to_nothing_is_refused() {
+    let place = place();
+    let at = |name: &str| place.path().join(name);
+    place.file("target.csv", "old");
+    std::os::unix::fs::symlink("target.csv", at("link.csv")).unwrap();
+    std::os::unix::fs::symlink("nothing.csv", at("loose.csv")).unwrap();
+    let ask = |name: &str| place.run(&[&LOG[..], &["-o", name, "--force"]].concat());
+    ask("link.csv").ok();
+    assert!(std::fs::read(at("target.csv")).unwrap().starts_with(b"timestamp,"));
+    let refused = ask("loose.csv");
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("link to nothing"), "{}", refused.stderr);
+    for link in ["link.csv", "loose.csv"] {
+        assert!(std::fs::symlink_metadata(at(link)).unwrap().is_symlink(), "{link}");
+    }
+}
+
+#[test]
+fn the_names_of_the_databases_files_are_its_own_even_while_they_are_not_there() {
+    let place = place();
+    for name in ["analytics.db-wal", "./analytics.db-shm", "analytics.db.sock"] {
+        assert!(!place.path().join(name).exists(), "{name}");
+        let refused = place.run(&[&LOG[..], &["-o", name]].concat());
+        assert_eq!((refused.code, place.path().join(name).exists()), (1, false), "{name}: {}", refused.stderr);
+        assert!(refused.stderr.contains("belongs to the database"), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn a_directory_gets_a_file_of_that_name() {
     let place = place();
     std::fs::create_dir(place.path().join("reports")).unwrap();

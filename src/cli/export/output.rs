@@ -45,6 +45,7 @@ impl Output {
             None => PathBuf::from(request.file_name()),
         };
         refuse_what_is_no_file(&path)?;
+        let path = behind_links(path)?;
         let output = Output::File { path, overwrite: file.force };
         output.refuse_overwriting()?;
         Ok(output)
@@ -125,6 +126,15 @@ fn refuse_what_is_no_file(path: &Path) -> Outcome {
         }
         _ => Ok(()),
     }
+}
+
+/// A rename would put the file in the place of the link, and that of `/dev/stdout` is everybody's.
+fn behind_links(path: PathBuf) -> Outcome<PathBuf> {
+    if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+        return Ok(path);
+    }
+    fs::canonicalize(&path)
+        .map_err(|_| Failure::Usage(format!("{} is a link to nothing; name the file itself", path.display())))
 }
 
 fn copy_to_stdout(path: &Path) -> Outcome {
