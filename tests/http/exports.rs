@@ -311,3 +311,23 @@ fn a_file_goes_with_its_job_though_whoever_removed_it_has_hung_up() {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+#[test]
+fn every_job_is_heard_of_though_whoever_asked_for_it_has_hung_up() {
+    let jobs = Jobs::start();
+    let ann = jobs.report_admin("ann");
+    let head =
+        format!("POST {EXPORTS} HTTP/1.1\r\nHost: x\r\nX-API-Key: {ann}\r\nContent-Length: {}\r\n\r\n", USAGE.len());
+    for n in 0..100 {
+        send(&mut jobs.server.connect(), format!("{head}{USAGE}").as_bytes());
+        // Somewhere between the request's arrival and its answer.
+        std::thread::sleep(Duration::from_micros(n * 50));
+    }
+    jobs.order(&ann, USAGE);
+    let accepted = || jobs.store.snapshot().unwrap().export_counts().unwrap().iter().sum::<u64>();
+    let deadline = Instant::now() + PATIENCE;
+    while accepted() != jobs.store.exports_changed() {
+        assert!(Instant::now() < deadline, "{} jobs, {} changes", accepted(), jobs.store.exports_changed());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
