@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -258,6 +259,34 @@ fn an_interrupted_export_leaves_a_whole_file_or_none() {
     }
     let jobs = place.run(&["jobs", "list", "--json"]).json();
     assert_eq!(jobs, json!({"jobs": []}));
+}
+
+#[test]
+fn a_signal_ends_an_export_that_nobody_goes_on_reading() {
+    let place = place();
+    // More than a pipe holds.
+    let event = json!({"severity": "info", "message": "x".repeat(1_000), "timestamp": "2025-02-01T00:00:00Z"});
+    let lines = format!("{event}\n").repeat(1_000);
+    place.run(&["import", "events", &place.file("many.ndjson", lines)]).ok();
+    let scratch = place.path().join("scratch");
+    std::fs::create_dir(&scratch).unwrap();
+    let mut command = place.command();
+    command.args([&LOG[..], &["-o", "-", "--database"]].concat()).arg(place.database()).env("TMPDIR", &scratch);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 10]).unwrap();
+    let _ = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.contains("not all was written")), (Some(1), true), "{said}");
+    assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
 }
 
 #[test]
