@@ -21,6 +21,7 @@ pub use external::{
 pub use keys::{Keys, NewKey};
 pub use local::{Denied, Issuer, IssuerSettings, NewClient, NewToken, SigningAlgorithm, TokenAnswer};
 pub use secret::random_text;
+pub use unbroken::unbroken;
 
 use std::sync::Arc;
 

@@ -3,10 +3,9 @@
 pub const LINE_END: &[u8] = b"\r\n";
 pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Appends a field of text. Unless `raw`, one that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`,
-/// `@`, a tab, CR or LF) gets an apostrophe in front.
+/// Appends a field of text. Unless `raw`, one that a spreadsheet would take for a formula gets an apostrophe in front.
 pub fn push_text(line: &mut Vec<u8>, text: &str, raw: bool) {
-    let formula = !raw && matches!(text.as_bytes().first(), Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n'));
+    let formula = !raw && is_formula(text.as_bytes());
     if needs_quotes(text.as_bytes()) {
         line.push(b'"');
         if formula {
@@ -19,6 +18,17 @@ pub fn push_text(line: &mut Vec<u8>, text: &str, raw: bool) {
             line.push(b'\'');
         }
         line.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// Whether a text begins as OWASP says that formulas may: with one of `=+-@`, in full width too, with a tab or a line's end,
+/// or with NUL, which LibreOffice drops, and takes what is behind it for the beginning.
+fn is_formula(text: &[u8]) -> bool {
+    match text {
+        [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n' | b'\0', ..] => true,
+        // U+FF1D, U+FF0B, U+FF0D and U+FF20.
+        [0xef, 0xbc, 0x9d | 0x8b | 0x8d | 0xa0, ..] => true,
+        _ => false,
     }
 }
 
@@ -96,6 +106,13 @@ mod tests {
             ("\t=1", "'\t=1", "\t=1"),
             ("\r=1", "\"'\r=1\"", "\"\r=1\""),
             ("\n=1", "\"'\n=1\"", "\"\n=1\""),
+            ("\0=1", "'\0=1", "\0=1"),
+            ("\0\0,", "\"'\0\0,\"", "\"\0\0,\""),
+            ("＝1", "'＝1", "＝1"),
+            ("＋1", "'＋1", "＋1"),
+            ("－1", "'－1", "－1"),
+            ("＠x", "'＠x", "＠x"),
+            ("：1", "：1", "：1"),
             ("=A1,\"x\"", "\"'=A1,\"\"x\"\"\"", "\"=A1,\"\"x\"\"\""),
             (" =1", " =1", " =1"),
             ("'=1", "'=1", "'=1"),
@@ -119,7 +136,7 @@ mod tests {
 
     /// What is hard for CSV, more often than chance would have it.
     fn text() -> impl Strategy<Value = String> {
-        prop_oneof!["[=+@\t\r\n,\"'a -]{0,12}", ".{0,40}", "(?s).{0,40}"]
+        prop_oneof!["[=+@\t\r\n\0＝,\"'a -]{0,12}", ".{0,40}", "(?s).{0,40}"]
     }
 
     proptest! {
@@ -140,7 +157,7 @@ mod tests {
             let read: Vec<Vec<String>> =
                 reader.records().map(|row| row.unwrap().iter().map(str::to_string).collect()).collect();
             let neutral = |text: &String| match text.chars().next() {
-                Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n') if !raw => format!("'{text}"),
+                Some(first) if !raw && "=+-@\t\r\n\0＝＋－＠".contains(first) => format!("'{text}"),
                 _ => text.clone(),
             };
             let expected: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(neutral).collect()).collect();

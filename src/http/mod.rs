@@ -55,7 +55,7 @@ pub use conn::{serve_local, serve_tcp};
 pub use local::{Local, LocalResponse, SocketClient};
 pub use openapi::DOCUMENT as OPENAPI;
 pub use query::percent_encode;
-pub use remote::{Download, Remote, refusal_message};
+pub use remote::{Download, Remote, harmless, refusal_message};
 pub use service::{Peer, Service};
 pub use settings::Settings;
 pub use wiring::Wiring;

@@ -19,6 +19,8 @@ const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Answers that are read whole.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 const RETRY_AFTER_S: u64 = 1;
+/// More of what a server says is of no use to a person.
+const SAID_CHARS_MAX: usize = 1_000;
 
 /// Made for one address and one token; the token is sent nowhere else, redirects are not followed.
 pub struct Remote {
@@ -169,7 +171,7 @@ fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
     };
     let message = match (status, text(header::LOCATION)) {
         (300..400, Some(location)) => {
-            format!("the server answered {status} and points to {location}; give that address")
+            format!("the server answered {status} and points to {}; give that address", harmless(location))
         }
         _ => refusal_message(status, body),
     };
@@ -183,9 +185,14 @@ pub fn refusal_message(status: u16, body: &[u8]) -> String {
         message: String,
     }
     match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) => refusal.message,
+        Ok(refusal) => harmless(&refusal.message),
         Err(_) => format!("the server answered {status} without a word"),
     }
+}
+
+/// What a server elsewhere says, for a terminal, which would obey what control characters tell it; not without a bound.
+pub fn harmless(text: &str) -> String {
+    text.chars().take(SAID_CHARS_MAX).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 #[cfg(test)]
@@ -222,6 +229,9 @@ mod tests {
         let error = refusal(429, &headers, br#"{"error":"Too Many Requests","message":"wait"}"#);
         assert_eq!((error.kind, error.message.as_str()), (Kind::TooManyRequests { retry_after_s: 7 }, "wait"));
         assert_eq!(refusal(502, &HeaderMap::new(), b"<html>").kind, Kind::Busy { retry_after_s: 1 });
+        assert_eq!(refusal(400, &headers, br#"{"message":"a\u001b]0;b\u0007\u009b\r\n"}"#).message, "a ]0;b    ");
+        let long = format!(r#"{{"message":"{}"}}"#, "é".repeat(100_000));
+        assert_eq!(refusal(400, &headers, long.as_bytes()).message, "é".repeat(SAID_CHARS_MAX));
         headers.insert(header::LOCATION, HeaderValue::from_static("https://elsewhere"));
         assert!(refusal(301, &headers, b"").message.contains("https://elsewhere"));
     }

@@ -9,6 +9,7 @@ use super::metrics::Intake;
 use super::query::Query;
 use super::respond::Reply;
 use super::service::Service;
+use crate::auth::unbroken;
 use crate::error::{Error, Kind, Result};
 use crate::ingest;
 use crate::model::{History, Id};
@@ -42,7 +43,9 @@ pub async fn erase<B: Body<Data = Bytes>>(
             "this takes no body; what becomes of the history is said by ?history=keep or remove",
         ));
     }
-    match service.store.erase(id, history).await? {
+    let store = service.store.clone();
+    // Whoever removes files hears of it at once, whether the client still waits for the answer or not.
+    match unbroken(async move { store.erase(id, history).await }).await? {
         true => Ok(Reply::empty(StatusCode::NO_CONTENT)),
         false => Err(Error::new(Kind::NotFound, "there is no such user; nothing was erased")),
     }

@@ -55,13 +55,23 @@ pub fn discard_backup(file: &Path) {
 
 /// Files of the database may not be written over, by whatever name they are called. Errors with `Invalid`.
 pub fn refuse_own_files(database: &Path, file: &Path) -> Result<()> {
-    let Ok(target) = fs::metadata(file) else { return Ok(()) };
-    let is_target = |own: fs::Metadata| (own.dev(), own.ino()) == (target.dev(), target.ino());
-    let own = ["", "-wal", "-shm", ".lock", ".sock"].map(|suffix| fs::metadata(beside(database, suffix)));
-    if own.into_iter().flatten().any(is_target) {
+    let own = ["", "-wal", "-shm", ".lock", ".sock"].map(|suffix| beside(database, suffix));
+    // Some of them are there only while the database is open.
+    let is_named = |own: &Path| own.file_name() == file.file_name() && is_same(directory_of(own), directory_of(file));
+    if own.iter().any(|own| is_same(own, file) || is_named(own)) {
         return Err(Error::invalid(format!("{} belongs to the database itself; name another file", file.display())));
     }
     Ok(())
+}
+
+/// Whether both are there and are one.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let inode = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((inode(one), inode(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+fn directory_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A rename would put the backup in the place of a device, `/dev/null` say.

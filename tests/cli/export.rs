@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -164,6 +165,35 @@ fn a_file_that_is_there_is_overwritten_only_by_force_and_the_database_never() {
 }
 
 #[test]
+fn a_link_stays_a_link_and_one_to_nothing_is_refused() {
+    let place = place();
+    let at = |name: &str| place.path().join(name);
+    place.file("target.csv", "old");
+    std::os::unix::fs::symlink("target.csv", at("link.csv")).unwrap();
+    std::os::unix::fs::symlink("nothing.csv", at("loose.csv")).unwrap();
+    let ask = |name: &str| place.run(&[&LOG[..], &["-o", name, "--force"]].concat());
+    ask("link.csv").ok();
+    assert!(std::fs::read(at("target.csv")).unwrap().starts_with(b"timestamp,"));
+    let refused = ask("loose.csv");
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("link to nothing"), "{}", refused.stderr);
+    for link in ["link.csv", "loose.csv"] {
+        assert!(std::fs::symlink_metadata(at(link)).unwrap().is_symlink(), "{link}");
+    }
+}
+
+#[test]
+fn the_names_of_the_databases_files_are_its_own_even_while_they_are_not_there() {
+    let place = place();
+    for name in ["analytics.db-wal", "./analytics.db-shm", "analytics.db.sock"] {
+        assert!(!place.path().join(name).exists(), "{name}");
+        let refused = place.run(&[&LOG[..], &["-o", name]].concat());
+        assert_eq!((refused.code, place.path().join(name).exists()), (1, false), "{name}: {}", refused.stderr);
+        assert!(refused.stderr.contains("belongs to the database"), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn a_directory_gets_a_file_of_that_name() {
     let place = place();
     std::fs::create_dir(place.path().join("reports")).unwrap();
@@ -229,6 +259,34 @@ fn an_interrupted_export_leaves_a_whole_file_or_none() {
     }
     let jobs = place.run(&["jobs", "list", "--json"]).json();
     assert_eq!(jobs, json!({"jobs": []}));
+}
+
+#[test]
+fn a_signal_ends_an_export_that_nobody_goes_on_reading() {
+    let place = place();
+    // More than a pipe holds.
+    let event = json!({"severity": "info", "message": "x".repeat(1_000), "timestamp": "2025-02-01T00:00:00Z"});
+    let lines = format!("{event}\n").repeat(1_000);
+    place.run(&["import", "events", &place.file("many.ndjson", lines)]).ok();
+    let scratch = place.path().join("scratch");
+    std::fs::create_dir(&scratch).unwrap();
+    let mut command = place.command();
+    command.args([&LOG[..], &["-o", "-", "--database"]].concat()).arg(place.database()).env("TMPDIR", &scratch);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 10]).unwrap();
+    let _ = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.contains("not all was written")), (Some(1), true), "{said}");
+    assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
 }
 
 #[test]

@@ -177,6 +177,26 @@ fn what_is_damaged_or_fails_leaves_no_file() {
 }
 
 #[test]
+fn nothing_that_a_server_says_is_obeyed_by_the_terminal() {
+    type Script = fn(&Asked) -> Vec<u8>;
+    const EVIL: &str = r"a\u001b]0;b\u0007c\u009b31m\r\n";
+    let cases: [Script; 3] = [
+        |_| answer(403, "", format!(r#"{{"error":"Forbidden","message":"{EVIL}"}}"#)),
+        |asked| match asked.line.as_str() {
+            POLL => answer(200, "", format!(r#"{{"status":"failed","error":{{"message":"{EVIL}"}}}}"#)),
+            _ => smooth(asked),
+        },
+        |_| answer(202, "", format!(r#"{{"job_id":"{EVIL}","status":"queued"}}"#)),
+    ];
+    for script in cases {
+        let (place, server) = (Place::new(), Scripted::start(move |asked, _| script(asked)));
+        let ended = export(&place, &server, &[]);
+        assert_eq!((ended.code, names(&place).len()), (1, 0), "{}", ended.stderr);
+        assert!(!ended.stderr.trim_end().contains(|c: char| c.is_control() && c != '\n'), "{:?}", ended.stderr);
+    }
+}
+
+#[test]
 fn an_interrupted_export_leaves_no_file_and_says_where_the_job_is() {
     for (flags, removed) in [(&[][..], 0), (&["--remove"][..], 2)] {
         let server = Scripted::start(|asked, _| match asked.line.as_str() {

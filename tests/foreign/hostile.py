@@ -8,13 +8,13 @@ EMOJI = "\U0001f600"
 SEVERITIES = ["info", "warning", "error"]
 ATTRIBUTES_BYTES_MAX = 16 * 1024
 # What a spreadsheet takes for a formula, or for the way to one.
-FORMULA_STARTS = "=+-@\t\r\n"
+FORMULA_STARTS = "=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20"
 # Of a cell of XLSX, in units of UTF-16.
 CELL_UNITS_MAX = 32_767
 
 _FORMULAS = [
     "=cmd|' /C calc'!A0", '=HYPERLINK("http://a.example","b")', "=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "=", "+", "-",
-    "@", "'=x", "'", " =1", "\uff1d1", '"=1"', "{=1}",
+    "@", "'=x", "'", " =1", "\0=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x", '"=1"', "{=1}",
 ]  # fmt: skip
 _QUOTES = ['a"b', '"', '""', ',', "a,b", '"a",b', "a;b", "a\tb", "\\", "a\\", '\\"', "\\n", "\\N", "#a", "a#b", "'a'"]
 _LINE_ENDS = ["a\r\nb", "a\rb", "a\nb", "\r\n", "\n", "\r", "a\n", "a\r", "\n\n", "a\u2028b", "a\u2029b", "a\x85b"]

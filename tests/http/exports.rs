@@ -1,10 +1,13 @@
 //! Exports asked for, looked at, listed and removed.
 
+use std::time::{Duration, Instant};
+
 use analytics::limits::Settings as LimitSettings;
 use analytics::model::Scope;
 use serde_json::{Value, json};
 
 use super::jobs::{EVENTS, Jobs, USAGE, grants, id_of};
+use super::server::{PATIENCE, send};
 
 const EXPORTS: &str = "/reports/export";
 
@@ -302,4 +305,49 @@ fn an_unfinished_job_is_cancelled_and_a_finished_one_removed_with_its_file() {
     let allowed = jobs.ask("PUT", &format!("{EXPORTS}/{done}"), &ann);
     allowed.error(405, "Method Not Allowed");
     assert_eq!(allowed.header("allow"), Some("GET, HEAD, DELETE, OPTIONS"));
+}
+
+#[test]
+fn a_file_goes_with_its_job_though_whoever_removed_it_has_hung_up() {
+    let jobs = Jobs::start();
+    let ann = jobs.report_admin("ann");
+    let ids: Vec<String> = (0..100).map(|_| jobs.order(&ann, USAGE)).collect();
+    for (n, id) in ids.iter().enumerate() {
+        jobs.complete(id, b"x");
+        let mut stream = jobs.server.connect();
+        send(&mut stream, format!("DELETE {EXPORTS}/{id} HTTP/1.1\r\nHost: x\r\nX-API-Key: {ann}\r\n\r\n").as_bytes());
+        // Somewhere between the request's arrival and its answer.
+        std::thread::sleep(Duration::from_micros(n as u64 * 50));
+    }
+    // A request that was not even read has removed nothing.
+    let lost = |id: &&String| {
+        let has_file = jobs.directory.path_of(&format!("export-{id}.csv")).exists();
+        has_file && jobs.store.snapshot().unwrap().export_job(id).unwrap().is_none()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while ids.iter().any(|id| lost(&id)) {
+        let count = ids.iter().filter(lost).count();
+        assert!(Instant::now() < deadline, "{count} files are left behind");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn every_job_is_heard_of_though_whoever_asked_for_it_has_hung_up() {
+    let jobs = Jobs::start();
+    let ann = jobs.report_admin("ann");
+    let head =
+        format!("POST {EXPORTS} HTTP/1.1\r\nHost: x\r\nX-API-Key: {ann}\r\nContent-Length: {}\r\n\r\n", USAGE.len());
+    for n in 0..100 {
+        send(&mut jobs.server.connect(), format!("{head}{USAGE}").as_bytes());
+        // Somewhere between the request's arrival and its answer.
+        std::thread::sleep(Duration::from_micros(n * 50));
+    }
+    jobs.order(&ann, USAGE);
+    let accepted = || jobs.store.snapshot().unwrap().export_counts().unwrap().iter().sum::<u64>();
+    let deadline = Instant::now() + PATIENCE;
+    while accepted() != jobs.store.exports_changed() {
+        assert!(Instant::now() < deadline, "{} jobs, {} changes", accepted(), jobs.store.exports_changed());
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -11,7 +11,7 @@ use crate::app::{Signals, say};
 use crate::cli::output::{Failure, Outcome};
 use crate::error::{Error, Result};
 use crate::export::Written;
-use crate::http::percent_encode;
+use crate::http::{harmless, percent_encode};
 
 /// Between two looks at a job: from the first to the second, doubling. One elsewhere counts them as requests.
 const LOOKS_HERE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
@@ -97,7 +97,7 @@ async fn finished(server: &Server<'_>, id: &str, progress: &Progress) -> Result<
 }
 
 fn failed(job: &Job) -> Error {
-    let reason = job.error.as_ref().map_or("the server does not say why", |error| &error.message);
+    let reason = job.error.as_ref().map_or("the server does not say why".into(), |error| harmless(&error.message));
     Error::internal(format!("the export failed: {reason}"))
 }
 

@@ -72,7 +72,7 @@ fn here(settings: &Settings, wanted: &Wanted, output: &Output, clock: Clock) -> 
         };
         admin.close().await;
         let written = told_if_stopped(written)?;
-        output.publish(part)?;
+        output.publish(part, &mut signals).await?;
         Ok(Made { written, job_id: None })
     })
 }
@@ -88,7 +88,7 @@ fn elsewhere(global: &Global, url: &str, flags: &RemoteServer, wanted: &Wanted, 
         let server = Server::Elsewhere(&remote);
         let ended = job::run(&server, wanted, &part, !flags.remove, &mut signals).await;
         let (written, id) = told_if_stopped(ended)?;
-        output.publish(part)?;
+        output.publish(part, &mut signals).await?;
         Ok(Made { written, job_id: (!flags.remove).then_some(id) })
     })
 }

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use tokio::task::spawn_blocking;
+
 use super::super::arguments::ExportFile;
 use super::super::output::{Failure, Outcome};
-use crate::app::PrivateDir;
+use crate::app::{PrivateDir, Signals, say};
 use crate::error::{Error, Kind, Result};
 use crate::model::{CsvOptions, ExportFormat, ExportRequest};
 use crate::store::{Draft, refuse_own_files};
@@ -45,6 +47,7 @@ impl Output {
             None => PathBuf::from(request.file_name()),
         };
         refuse_what_is_no_file(&path)?;
+        let path = behind_links(path)?;
         let output = Output::File { path, overwrite: file.force };
         output.refuse_overwriting()?;
         Ok(output)
@@ -69,12 +72,25 @@ impl Output {
         }
     }
 
-    /// Gives a file that is whole its name, durably, or sends it to standard output.
-    pub fn publish(&self, part: Part) -> Outcome {
+    /// Gives a file that is whole its name, durably, or sends it to standard output; errors with `Told` when a signal has
+    /// stopped that.
+    pub async fn publish(&self, part: Part, signals: &mut Signals) -> Outcome {
         // It may have come to be there meanwhile.
         self.refuse_overwriting()?;
         match self {
-            Output::Stdout => copy_to_stdout(part.path()),
+            Output::Stdout => {
+                let path = part.path().to_path_buf();
+                tokio::select! {
+                    copied = spawn_blocking(move || copy_to_stdout(&path)) => {
+                        copied.map_err(|e| Error::internal(format!("standard output: {e}")))?
+                    }
+                    // Whoever reads may have stopped for good, and nobody waits for the writing.
+                    () = signals.next() => {
+                        say("stopped; not all was written to standard output");
+                        Err(Failure::Told)
+                    }
+                }
+            }
             Output::File { path, .. } => {
                 part.draft.publish(path)?;
                 Ok(())
@@ -125,6 +141,15 @@ fn refuse_what_is_no_file(path: &Path) -> Outcome {
         }
         _ => Ok(()),
     }
+}
+
+/// A rename would put the file in the place of the link, and that of `/dev/stdout` is everybody's.
+fn behind_links(path: PathBuf) -> Outcome<PathBuf> {
+    if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+        return Ok(path);
+    }
+    fs::canonicalize(&path)
+        .map_err(|_| Failure::Usage(format!("{} is a link to nothing; name the file itself", path.display())))
 }
 
 fn copy_to_stdout(path: &Path) -> Outcome {

@@ -15,6 +15,7 @@ const WAIT_S_MAX: u64 = 120;
 #[derive(Default)]
 pub struct Patience {
     tries: u32,
+    furthest: u64,
 }
 
 impl Patience {
@@ -26,9 +27,12 @@ impl Patience {
         Ok(())
     }
 
-    /// Something has come of it.
-    pub fn renew(&mut self) {
-        self.tries = 0;
+    /// Something has come of it if it is further than it ever was: what begins anew each time, and breaks off sooner or
+    /// later, does not come on.
+    pub fn reached(&mut self, bytes: u64) {
+        if bytes > self.furthest {
+            (self.tries, self.furthest) = (0, bytes);
+        }
     }
 
     /// In seconds.
@@ -59,11 +63,27 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_end_and_are_never_shorter_than_asked_for() {
-        let pauses = |kind| (0..TRIES_MAX).map(move |tries| Patience { tries }.pause(kind)).collect::<Vec<_>>();
+        let pauses =
+            |kind| (0..TRIES_MAX).map(move |tries| Patience { tries, furthest: 0 }.pause(kind)).collect::<Vec<_>>();
         let grown = [1, 2, 4, 8, 10, 10, 10].map(Some);
         assert_eq!(pauses(Kind::Busy { retry_after_s: 1 }), [&grown[..], &[None]].concat());
         assert_eq!(pauses(Kind::TooManyRequests { retry_after_s: 60 })[..2], [Some(60); 2]);
         assert_eq!(pauses(Kind::TooManyRequests { retry_after_s: 3_600 })[0], None, "the day's exports are used up");
         assert_eq!(pauses(Kind::Forbidden)[0], None);
+    }
+
+    #[test]
+    fn only_what_comes_on_is_patiently_taken_up_again() {
+        let tries_after = |reached: &[u64]| {
+            let mut patience = Patience::default();
+            for bytes in reached {
+                patience.reached(*bytes);
+                patience.tries += 1;
+            }
+            patience.tries
+        };
+        assert_eq!(tries_after(&[10, 20, 30]), 1);
+        assert_eq!(tries_after(&[0, 0, 0]), 3);
+        assert_eq!(tries_after(&[10, 5, 10, 5, 10]), 5);
     }
 }

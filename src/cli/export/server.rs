@@ -8,9 +8,11 @@ use super::patience::{Patience, patiently};
 use super::progress::Progress;
 use crate::app::Admin;
 use crate::error::{Error, Kind, Result};
-use crate::http::{Remote, percent_encode};
+use crate::http::{Remote, harmless, percent_encode};
 
 const JOBS: &str = "/reports/export";
+/// Those of this version have 22.
+const JOB_ID_BYTES_MAX: usize = 64;
 
 pub enum Server<'a> {
     /// Through its local socket.
@@ -62,7 +64,12 @@ impl Server<'_> {
             Server::Elsewhere(remote) => read(&remote.send("POST", JOBS, &headers, body.to_string()).await?),
         })
         .await?;
-        Ok(job_id)
+        // It is shown to the person, and becomes part of paths.
+        match (1..=JOB_ID_BYTES_MAX).contains(&job_id.len()) && job_id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        {
+            true => Ok(job_id),
+            false => Err(Error::internal("an unexpected answer: the new job's id is none")),
+        }
     }
 
     pub async fn show(&self, id: &str) -> Result<Job> {
@@ -105,11 +112,8 @@ impl Server<'_> {
 async fn fetch(remote: &Remote, file: &Finished<'_>, arrival: &mut Arrival, progress: &Progress) -> Result<()> {
     let mut patience = Patience::default();
     loop {
-        let before = arrival.bytes();
         let Err(error) = fetch_on(remote, file, arrival, progress).await else { return Ok(()) };
-        if arrival.bytes() > before {
-            patience.renew();
-        }
+        patience.reached(arrival.bytes());
         patience.wait(error).await?;
     }
 }
@@ -157,7 +161,7 @@ impl std::io::Write for Taking<'_> {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|e| Error::internal(format!("an unexpected answer: {e}")))
+    serde_json::from_slice(body).map_err(|e| Error::internal(harmless(&format!("an unexpected answer: {e}"))))
 }
 
 fn random_text() -> Result<String> {

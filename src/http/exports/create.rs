@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Asker, PATH};
 use crate::audit::Entry;
-use crate::auth::random_text;
+use crate::auth::{random_text, unbroken};
 use crate::error::{Error, Kind, Result};
 use crate::http::admit::{Visit, limited_name};
 use crate::http::idempotency_key;
@@ -43,7 +43,9 @@ pub async fn create<B: Body<Data = Bytes>>(service: &Service, head: &Parts, body
         Asker::Caller(caller) => Some(service.limits.exports_per_day(caller)),
     };
     let new = new_export(&asker, &request, key, now, quota)?;
-    match service.store.accept_export(new).await? {
+    let store = service.store.clone();
+    // Whoever does the jobs hears of each at once, whether the client still waits for the answer or not.
+    match unbroken(async move { store.accept_export(new).await }).await? {
         Accepted::New(job) | Accepted::Repeated(job) => accepted(&job),
         Accepted::RepeatedButGone => {
             let message =

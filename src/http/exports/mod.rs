@@ -18,6 +18,7 @@ use super::admit::Visit;
 use super::query::Query;
 use super::respond::Reply;
 use super::service::{self, Service};
+use crate::auth::unbroken;
 use crate::error::{Error, Kind, Result};
 use crate::model::{ADMINISTRATOR_ISSUER, ADMINISTRATOR_SUBJECT, Caller, Role};
 use crate::store::{ExportJob, Removed};
@@ -79,16 +80,20 @@ pub async fn show(service: &Service, visit: &Visit, query: &Query, id: &str) -> 
 /// `DELETE /reports/export/{job_id}`: 204; an unfinished job is cancelled, a finished one removed with its file.
 pub async fn remove(service: &Service, visit: &Visit, id: &str) -> Result<Reply> {
     let job = find(service, &Asker::of(visit)?, id)?;
-    match service.store.remove_export(&job.id, service.clock.unix_micros()).await? {
-        Removed::Missing => return Err(not_found()),
-        Removed::Cancelled | Removed::Removed => {}
-        Removed::FileFirst { file_name } => {
-            let directory = service.exports.clone();
-            service::blocking(move || directory.remove(&file_name)).await?;
-            service.store.note_exports_unlinked(vec![job.id.clone()]).await?;
-            service.store.remove_export(&job.id, service.clock.unix_micros()).await?;
+    let (store, directory, now) = (service.store.clone(), service.exports.clone(), service.clock.unix_micros());
+    // A file that was given up goes, and its row behind it, whether the client still waits or not.
+    unbroken(async move {
+        match store.remove_export(&job.id, now).await? {
+            Removed::Missing => Err(not_found()),
+            Removed::Cancelled | Removed::Removed => Ok(()),
+            Removed::FileFirst { file_name } => {
+                service::blocking(move || directory.remove(&file_name)).await?;
+                store.note_exports_unlinked(vec![job.id.clone()]).await?;
+                store.remove_export(&job.id, now).await.map(drop)
+            }
         }
-    }
+    })
+    .await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
