@@ -221,6 +221,39 @@ fn usage_rows_are_what_the_endpoint_says_and_the_summary_has_a_chart() {
 }
 
 #[test]
+fn columns_are_printed_side_by_side_where_they_can_be_read_then() {
+    let place = Place::new();
+    place.usage(&january(UsageRows::Groups(GroupBy::Team)), Limits::USUAL).unwrap();
+    let fits = |place: &Place| {
+        let sheet = place.part("xl/worksheets/sheet2.xml");
+        (sheet.contains("<pageSetUpPr fitToPage=\"1\"/>"), sheet.contains("fitToHeight=\"0\""))
+    };
+    assert_eq!(fits(&place), (true, true));
+    place.append(&[event("2025-01-01T00:00:00Z", Severity::Info, "short")]);
+    place.events(&LogFilter::default(), Limits::USUAL).unwrap();
+    assert_eq!(fits(&place), (true, true));
+    place.append(&[event("2025-01-01T00:00:00Z", Severity::Info, &*"x".repeat(65_536))]);
+    place.events(&LogFilter::default(), Limits::USUAL).unwrap();
+    assert_eq!(fits(&place), (false, false));
+}
+
+#[test]
+fn every_bar_of_a_chart_has_a_row_for_its_name() {
+    let place = Place::new();
+    let rows_of_chart = |users: u32| {
+        let names: Vec<String> = (0..users).map(|n| format!("u{n}")).collect();
+        place.record(&names.iter().map(|name| use_of(name, "2025-01-03T10:00:00Z", None)).collect::<Vec<_>>());
+        place.usage(&january(UsageRows::Groups(GroupBy::User)), Limits::USUAL).unwrap();
+        let drawing = place.part("xl/drawings/drawing1.xml");
+        let rows =
+            drawing.split("<xdr:row>").skip(1).map(|rest| rest.split('<').next().unwrap().parse::<u32>().unwrap());
+        let rows: Vec<u32> = rows.collect();
+        rows[1] - rows[0]
+    };
+    assert_eq!([3, 10, 11, 20, 300].map(rows_of_chart), [18, 18, 19, 28, 28]);
+}
+
+#[test]
 fn a_report_without_rows_is_a_workbook_with_headers() {
     let place = Place::new();
     for rows in [UsageRows::Groups(GroupBy::User), UsageRows::Groups(GroupBy::Service)] {
