@@ -214,8 +214,14 @@ fn usage_rows_are_what_the_endpoint_says_and_the_summary_has_a_chart() {
     assert_eq!(texts(&rows[3]), ["45658", "45688", "1", "1", "1"]);
     assert!(place.part("docProps/core.xml").contains("2025-02-01T06:00:00Z"));
     let shown = place.part("xl/sharedStrings.xml");
-    for text in ["2025-01-01 to 2025-01-31", "alice", "2025-02-01 06:00:00 UTC", "none: all users, teams and services"]
-    {
+    let expected = [
+        "2025-01-01 to 2025-01-31",
+        "alice",
+        "2025-02-01 06:00:00 UTC",
+        "none: all users, teams and services",
+        "without a name: events of no team",
+    ];
+    for text in expected {
         assert!(shown.contains(text), "{text} in {shown}");
     }
 }

@@ -151,8 +151,12 @@ fn coverage(usage: &UsageExport, rows: u64, range: &str) -> Vec<(&'static str, S
         UsageRows::Periods(Interval::Day) => "one per day",
         UsageRows::Periods(Interval::Week) => "one per week; a week starts on Monday",
         UsageRows::Periods(Interval::Month) => "one per month",
-        UsageRows::Groups(GroupBy::Team) => "one per team, by active users, then sessions",
-        UsageRows::Groups(GroupBy::Service) => "one per service, by active users, then sessions",
+        UsageRows::Groups(GroupBy::Team) => {
+            "one per team, by active users, then sessions; without a name: events of no team"
+        }
+        UsageRows::Groups(GroupBy::Service) => {
+            "one per service, by active users, then sessions; without a name: events of no service"
+        }
         UsageRows::Groups(GroupBy::User) => "one per user, by activity, then sessions",
     };
     let filter = &usage.filter;
