@@ -1,7 +1,7 @@
 //! `backup`: a copy of the database, made while the server goes on.
 
 use super::arguments::{Backup, Global};
-use super::output::{Failure, Outcome, megabytes};
+use super::output::{Failure, Outcome, size};
 use crate::app::{Signals, say};
 use crate::error::Error;
 use crate::store::{self, BackupOptions};
@@ -18,7 +18,7 @@ pub fn run(global: Global, arguments: &Backup) -> Outcome {
         tokio::select! {
             copied = copying => {
                 let bytes = copied.map_err(|e| Error::internal(format!("the backup: {e}")))??;
-                say(&format!("{} is a backup of {}, {}.", file.display(), database.display(), megabytes(bytes)));
+                say(&format!("{} is a backup of {}, {}.", file.display(), database.display(), size(bytes)));
                 Ok(())
             }
             () = signals.next() => {

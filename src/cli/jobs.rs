@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::admin::{Collection, ask, with_admin};
 use super::arguments::{Global, JobsCommand};
-use super::output::{Failure, Outcome, megabytes, print, print_json};
+use super::output::{Failure, Outcome, print, print_json, size};
 use super::report::{Align, grouped, table};
 use crate::app::{Access, Admin, say};
 use crate::error::{Error, Kind, Result};
@@ -103,7 +103,7 @@ fn row(job: &Job) -> Vec<String> {
         job.owner.as_ref().map_or(String::new(), |owner| owner.subject.clone()),
         state(job),
         job.rows.map_or(String::new(), grouped),
-        job.bytes.map_or(String::new(), megabytes),
+        job.bytes.map_or(String::new(), size),
         minute(&job.created_at),
     ]
 }
@@ -150,7 +150,7 @@ async fn show(admin: &Admin, id: &str, json: bool) -> Outcome {
         ("started", job.started_at.clone()),
         ("finished", job.finished_at.clone()),
         ("rows", job.rows.map(grouped)),
-        ("size", job.bytes.map(megabytes)),
+        ("size", job.bytes.map(size)),
         ("sha256", job.sha256.clone()),
         ("file", job.download_url.clone()),
         ("kept until", job.expires_at.clone()),

@@ -58,7 +58,13 @@ pub fn print_json(value: &impl serde::Serialize) -> Outcome {
     print(&(text + "\n"))
 }
 
-/// A size in megabytes of a million bytes, to be read by a person.
-pub fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
+/// A size to be read by a person; units of thousands.
+pub fn size(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..1_000 => return format!("{bytes} B"),
+        1_000..1_000_000 => (1e3, "kB"),
+        1_000_000..1_000_000_000 => (1e6, "MB"),
+        _ => (1e9, "GB"),
+    };
+    format!("{:.1} {name}", bytes as f64 / unit)
 }

@@ -1,7 +1,7 @@
 //! `restore`: a backup in the place of the database.
 
 use super::arguments::{Global, Restore};
-use super::output::{Outcome, megabytes};
+use super::output::{Outcome, size};
 use crate::app::say;
 use crate::clock::Clock;
 use crate::store::{self, RestoreOptions};
@@ -11,12 +11,7 @@ pub fn run(global: Global, arguments: &Restore) -> Outcome {
     let database = &settings.store.path;
     let options = RestoreOptions { replace: arguments.force, keep_signing_keys: arguments.keep_signing_keys };
     let restored = store::restore(&arguments.file, database, options, Clock::system().unix_micros())?;
-    say(&format!(
-        "{} is restored from {}, {}.",
-        database.display(),
-        arguments.file.display(),
-        megabytes(restored.bytes)
-    ));
+    say(&format!("{} is restored from {}, {}.", database.display(), arguments.file.display(), size(restored.bytes)));
     if let Some(former) = restored.kept_aside {
         say(&format!("What was there before is kept as {}.", former.display()));
     }

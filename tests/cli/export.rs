@@ -72,7 +72,7 @@ fn a_file_is_named_by_its_report_and_days_and_is_its_owners_alone() {
     let place = place();
     let told = place.run(&JANUARY);
     assert_eq!((told.code, told.stdout.as_str()), (0, ""), "{}", told.stderr);
-    assert_eq!(told.stderr, "wrote 31 rows, 0.0 MB, to usage-summary_2025-01-01_2025-01-31.csv\n");
+    assert_eq!(told.stderr, "wrote 31 rows, 960 B, to usage-summary_2025-01-01_2025-01-31.csv\n");
     assert_eq!(made(&place), ["usage-summary_2025-01-01_2025-01-31.csv"]);
     let path = place.path().join("usage-summary_2025-01-01_2025-01-31.csv");
     let text = std::fs::read_to_string(&path).unwrap();

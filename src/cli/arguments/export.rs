@@ -13,7 +13,8 @@ Examples:
   analytics export system-events --severity warning,error -o - | less
   0 6 1 * * analytics export usage-summary --range last-month -o /srv/reports/
 
-The last one is a line for cron. `analytics export REPORT --help` tells all options.
+The last one is a line for cron, which wants the program's whole path where that is not
+/usr/bin. `analytics export REPORT --help` tells all options.
 
 Of a database on this machine, be it served or not, no token is needed. Of a server
 elsewhere, its address and a token or API key with the scope read:analytics and the

@@ -18,7 +18,7 @@ use self::output::Output;
 use self::request::Wanted;
 use self::server::Server;
 use super::arguments::{ExportCommand, ExportFile, Global, RemoteServer};
-use super::output::{Failure, Outcome, megabytes, print_json};
+use super::output::{Failure, Outcome, print_json, size};
 use super::report::grouped;
 use crate::app::settings::{Settings, TOKEN_VARIABLE};
 use crate::app::{Access, Admin, Signals, say};
@@ -136,7 +136,7 @@ fn tell(file: &ExportFile, output: &Output, made: &Made) -> Outcome {
     }
     let Made { written: Written { rows, bytes, sha256 }, job_id } = made;
     let words = if *rows == 1 { "row" } else { "rows" };
-    say(&format!("wrote {} {words}, {}, to {}", grouped(*rows), megabytes(*bytes), output.name()));
+    say(&format!("wrote {} {words}, {}, to {}", grouped(*rows), size(*bytes), output.name()));
     if let Some(id) = job_id {
         say(&format!("Job {id} stays on the server until its file expires; --remove removes it."));
     }

@@ -87,6 +87,10 @@ fn add_days(fields: &mut Fields, range: DateRange) {
 }
 
 fn format(file: &ExportFile) -> Outcome<Fields> {
+    if let Some(ending) = file.output.as_deref().and_then(foreign_ending) {
+        let message = format!("no {ending} file can be written; let the name end with .xlsx for a workbook, or .csv");
+        return Err(Failure::Usage(message));
+    }
     let named = file.output.as_deref().and_then(named_format);
     let (format, named_gzip) = match (file.format, named) {
         (None, None) => (FormatName::Csv, false),
@@ -113,6 +117,12 @@ fn format(file: &ExportFile) -> Outcome<Fields> {
     let mut fields = fields(json!({"format": "csv"}));
     fields.extend(options.into_iter().filter(|(_, given)| *given).map(|(name, _)| (name.into(), Value::Bool(true))));
     Ok(fields)
+}
+
+/// Of workbooks that a spreadsheet would warn of: the file would not be what its name says.
+fn foreign_ending(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    [".xls", ".xlsm", ".xlsb", ".ods"].into_iter().find(|ending| name.ends_with(ending))
 }
 
 /// What a file's name says of its format, and whether it says that it is compressed.
@@ -188,6 +198,8 @@ mod tests {
             ("usage-summary --start 2025-02-01 --end 2025-01-31", "lies after"),
             ("system-events --format csv -o a.xlsx", "disagree"),
             ("system-events --format xlsx --gzip", "--gzip is for CSV"),
+            ("system-events -o a.xls", ".xlsx"),
+            ("system-events --format xlsx -o a.ODS", ".xlsx"),
             ("system-events --raw -o a.xlsx", "--raw is for CSV"),
             ("system-events --gzip -o a.csv", ".csv.gz"),
             ("system-events --from yesterday", "from"),

@@ -154,7 +154,7 @@ fn contents(assignment: &Assignment, filter: &LogFilter, counts: &Counts) -> Sum
             ("Warnings", counts.of(Severity::Warning)),
             ("Errors", counts.of(Severity::Error)),
         ],
-        chart: None,
+        drawing: None,
         sections: vec![
             Section { title: "What this report covers", lines: coverage(filter) },
             Section { title: "How to read it", lines: reading() },

@@ -23,6 +23,9 @@ pub const SHEET_ROWS_MAX: u32 = 1_048_576;
 pub const HEADER_COLOR: Color = Color::RGB(0xDCE6F1);
 pub const RULE_COLOR: Color = Color::RGB(0x9DB2CF);
 
+/// Columns of so many characters in all are printed side by side; more would be too small to be read.
+const PRINTED_WIDTH_MAX: f64 = 240.0;
+
 /// A column of the data sheets.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Column {
@@ -124,6 +127,9 @@ fn lay_out(sheet: &mut Worksheet, columns: &[Column], rows: u32) -> XlsxResult<(
     sheet.set_freeze_panes(1, 0)?;
     sheet.autofilter(0, 0, rows, last_column)?;
     sheet.set_landscape().set_paper_size(9);
+    if columns.iter().map(|column| column.width).sum::<f64>() <= PRINTED_WIDTH_MAX {
+        sheet.set_print_fit_to_pages(1, 0);
+    }
     sheet.set_repeat_rows(0, 0)?;
     Ok(())
 }

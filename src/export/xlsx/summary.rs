@@ -11,8 +11,7 @@ const GREY: Color = Color::RGB(0x5A6675);
 /// As many columns carry the page, all of one width.
 const COLUMNS: u16 = 4;
 const COLUMN_WIDTH: f64 = 25.0;
-/// Rows of the chart, and what one takes on the screen.
-const CHART_ROWS: u32 = 18;
+/// What a row takes on the screen.
 const ROW_PIXELS: u32 = 20;
 /// What a column of that width takes on the screen.
 const COLUMN_PIXELS: u32 = 180;
@@ -26,8 +25,14 @@ pub struct Summary {
     pub subtitle: String,
     /// The figures that stand large on top, each with its name; at most as many as there are columns.
     pub figures: Vec<(&'static str, u64)>,
-    pub chart: Option<Chart>,
+    pub drawing: Option<Drawing>,
     pub sections: Vec<Section>,
+}
+
+/// A chart, and how many rows it lies over.
+pub struct Drawing {
+    pub chart: Chart,
+    pub rows: u32,
 }
 
 /// A table of names and texts.
@@ -41,10 +46,10 @@ pub fn write(sheet: &mut Worksheet, summary: Summary) -> XlsxResult<()> {
     write_title(sheet, &summary)?;
     write_figures(sheet, &summary.figures)?;
     let mut row = 6;
-    if let Some(mut chart) = summary.chart {
-        chart.set_width(COLUMN_PIXELS * u32::from(COLUMNS)).set_height(CHART_ROWS * ROW_PIXELS);
+    if let Some(Drawing { mut chart, rows }) = summary.drawing {
+        chart.set_width(COLUMN_PIXELS * u32::from(COLUMNS)).set_height(rows * ROW_PIXELS);
         sheet.insert_chart(row, 0, &chart)?;
-        row += CHART_ROWS + 1;
+        row += rows + 1;
     }
     for section in &summary.sections {
         row = write_section(sheet, row, section)? + 1;

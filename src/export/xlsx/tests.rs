@@ -214,10 +214,49 @@ fn usage_rows_are_what_the_endpoint_says_and_the_summary_has_a_chart() {
     assert_eq!(texts(&rows[3]), ["45658", "45688", "1", "1", "1"]);
     assert!(place.part("docProps/core.xml").contains("2025-02-01T06:00:00Z"));
     let shown = place.part("xl/sharedStrings.xml");
-    for text in ["2025-01-01 to 2025-01-31", "alice", "2025-02-01 06:00:00 UTC", "none: all users, teams and services"]
-    {
+    let expected = [
+        "2025-01-01 to 2025-01-31",
+        "alice",
+        "2025-02-01 06:00:00 UTC",
+        "none: all users, teams and services",
+        "without a name: events of no team",
+    ];
+    for text in expected {
         assert!(shown.contains(text), "{text} in {shown}");
     }
+}
+
+#[test]
+fn columns_are_printed_side_by_side_where_they_can_be_read_then() {
+    let place = Place::new();
+    place.usage(&january(UsageRows::Groups(GroupBy::Team)), Limits::USUAL).unwrap();
+    let fits = |place: &Place| {
+        let sheet = place.part("xl/worksheets/sheet2.xml");
+        (sheet.contains("<pageSetUpPr fitToPage=\"1\"/>"), sheet.contains("fitToHeight=\"0\""))
+    };
+    assert_eq!(fits(&place), (true, true));
+    place.append(&[event("2025-01-01T00:00:00Z", Severity::Info, "short")]);
+    place.events(&LogFilter::default(), Limits::USUAL).unwrap();
+    assert_eq!(fits(&place), (true, true));
+    place.append(&[event("2025-01-01T00:00:00Z", Severity::Info, &*"x".repeat(65_536))]);
+    place.events(&LogFilter::default(), Limits::USUAL).unwrap();
+    assert_eq!(fits(&place), (false, false));
+}
+
+#[test]
+fn every_bar_of_a_chart_has_a_row_for_its_name() {
+    let place = Place::new();
+    let rows_of_chart = |users: u32| {
+        let names: Vec<String> = (0..users).map(|n| format!("u{n}")).collect();
+        place.record(&names.iter().map(|name| use_of(name, "2025-01-03T10:00:00Z", None)).collect::<Vec<_>>());
+        place.usage(&january(UsageRows::Groups(GroupBy::User)), Limits::USUAL).unwrap();
+        let drawing = place.part("xl/drawings/drawing1.xml");
+        let rows =
+            drawing.split("<xdr:row>").skip(1).map(|rest| rest.split('<').next().unwrap().parse::<u32>().unwrap());
+        let rows: Vec<u32> = rows.collect();
+        rows[1] - rows[0]
+    };
+    assert_eq!([3, 10, 11, 20, 300].map(rows_of_chart), [18, 18, 19, 28, 28]);
 }
 
 #[test]

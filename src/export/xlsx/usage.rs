@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use rust_xlsxwriter::Chart;
-
 use super::book::{Book, Limits};
 use super::cells::{self, Style};
 use super::chart::{self, Source};
 use super::frame::{Column, DataSheet, Properties};
-use super::summary::{self, Section, Summary};
+use super::summary::{self, Drawing, Section, Summary};
 use crate::error::Result;
 use crate::export::sink::Sink;
 use crate::export::usage::{self, UsageReport, UsageRow};
@@ -17,6 +15,9 @@ use crate::model::{Figures, GroupBy, Interval, UsageExport, UsageRows};
 use crate::store::Store;
 
 const SHEET_NAME: &str = "Usage";
+/// Rows that a chart lies over at least; and of one with bars those for its title and axes, beside one for each bar's name.
+const CHART_ROWS: u32 = 18;
+const ROWS_BESIDE_BARS: u32 = 8;
 
 /// Errors as [`crate::export::write`].
 pub fn write(store: &Store, assignment: &Assignment, usage: &UsageExport, watch: &Watch) -> Result<Written> {
@@ -48,8 +49,8 @@ pub fn write_within(
     })?;
     let _turn = watch.turn()?;
     book.finish(|sheet, sheets| {
-        let chart = draw(usage, sheets, &busy);
-        summary::write(sheet, contents(assignment, usage, &report, chart))
+        let drawing = draw(usage, sheets, &busy);
+        summary::write(sheet, contents(assignment, usage, &report, drawing))
     })
 }
 
@@ -93,12 +94,13 @@ impl Busy {
 }
 
 /// None where there is nothing to be drawn.
-fn draw(usage: &UsageExport, sheets: &[DataSheet], busy: &Busy) -> Option<Chart> {
+fn draw(usage: &UsageExport, sheets: &[DataSheet], busy: &Busy) -> Option<Drawing> {
     let rows = sheets.iter().map(|sheet| u64::from(sheet.rows)).sum::<u64>();
     match usage.rows {
         UsageRows::Groups(by) => {
             let (source, _) = source(sheets, 0..rows.min(chart::GROUPS_MAX))?;
-            Some(chart::of_groups(&source, by, rows))
+            let height = CHART_ROWS.max(ROWS_BESIDE_BARS + source.rows.len() as u32);
+            Some(Drawing { chart: chart::of_groups(&source, by, rows), rows: height })
         }
         UsageRows::Periods(interval) => {
             let shown = if rows <= chart::POINTS_MAX { Some((0, rows - 1)) } else { busy.0 };
@@ -106,7 +108,8 @@ fn draw(usage: &UsageExport, sheets: &[DataSheet], busy: &Busy) -> Option<Chart>
             let mut periods = usage.range.periods(interval).skip(first as usize).take(source.rows.len());
             let start = periods.next()?;
             let end = periods.last().unwrap_or(start);
-            Some(chart::of_periods(&source, interval, start.start(), end.end()))
+            let chart = chart::of_periods(&source, interval, start.start(), end.end());
+            Some(Drawing { chart, rows: CHART_ROWS })
         }
     }
 }
@@ -127,13 +130,13 @@ fn source(sheets: &[DataSheet], rows: Range<u64>) -> Option<(Source, u64)> {
     None
 }
 
-fn contents(assignment: &Assignment, usage: &UsageExport, report: &UsageReport, chart: Option<Chart>) -> Summary {
+fn contents(assignment: &Assignment, usage: &UsageExport, report: &UsageReport, drawing: Option<Drawing>) -> Summary {
     let Figures { total_users, active_users, total_sessions } = report.totals;
     let range = format!("{} to {}", usage.range.start(), usage.range.end());
     Summary {
         title: "Usage summary".into(),
         figures: vec![("Total users", total_users), ("Active users", active_users), ("Sessions", total_sessions)],
-        chart,
+        drawing,
         sections: vec![
             Section { title: "What this report covers", lines: coverage(usage, report.rows.len(), &range) },
             Section { title: "What the figures mean", lines: definitions() },
@@ -148,8 +151,12 @@ fn coverage(usage: &UsageExport, rows: u64, range: &str) -> Vec<(&'static str, S
         UsageRows::Periods(Interval::Day) => "one per day",
         UsageRows::Periods(Interval::Week) => "one per week; a week starts on Monday",
         UsageRows::Periods(Interval::Month) => "one per month",
-        UsageRows::Groups(GroupBy::Team) => "one per team, by active users, then sessions",
-        UsageRows::Groups(GroupBy::Service) => "one per service, by active users, then sessions",
+        UsageRows::Groups(GroupBy::Team) => {
+            "one per team, by active users, then sessions; without a name: events of no team"
+        }
+        UsageRows::Groups(GroupBy::Service) => {
+            "one per service, by active users, then sessions; without a name: events of no service"
+        }
         UsageRows::Groups(GroupBy::User) => "one per user, by activity, then sessions",
     };
     let filter = &usage.filter;
