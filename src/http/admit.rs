@@ -33,6 +33,8 @@ pub struct Visit {
     pub caller: Option<Arc<Caller>>,
     /// None where nothing was counted.
     standing: Mutex<Option<Standing>>,
+    /// With the exports of the day; of requests for one.
+    exports: Mutex<Option<Standing>>,
     /// The scope, or role, for want of which the caller was refused.
     lacking: Option<&'static str>,
 }
@@ -43,12 +45,17 @@ impl Visit {
             Peer::Network(address) => Some(client_address(address, headers, trusted_proxies)),
             Peer::Local => None,
         };
-        Visit { address, caller: None, standing: Mutex::default(), lacking: None }
+        Visit { address, caller: None, standing: Mutex::default(), exports: Mutex::default(), lacking: None }
     }
 
     /// To be told with the answer.
     pub fn stands(&self, standing: Option<Standing>) {
         *self.standing.lock() = standing;
+    }
+
+    /// To be told beside it.
+    pub fn stands_with_exports(&self, standing: Standing) {
+        *self.exports.lock() = Some(standing);
     }
 
     /// The rate-limit headers of an answer, and what a credential would need that did not reach far enough (RFC 6750, 3.1).
@@ -57,8 +64,12 @@ impl Visit {
             let challenge = format!("Bearer realm=\"analytics\", error=\"insufficient_scope\", scope=\"{what}\"");
             reply = reply.with(WWW_AUTHENTICATE, &challenge);
         }
-        if let Some(standing) = *self.standing.lock() {
-            let headers = [(RATE_LIMIT_POLICY, standing.policy_header()), (RATE_LIMIT, standing.limit_header())];
+        let standings = [*self.standing.lock(), *self.exports.lock()];
+        let list =
+            |write: fn(&Standing) -> String| standings.iter().flatten().map(write).collect::<Vec<_>>().join(", ");
+        if standings.iter().any(Option::is_some) {
+            let headers =
+                [(RATE_LIMIT_POLICY, list(Standing::policy_header)), (RATE_LIMIT, list(Standing::limit_header))];
             let written = headers.map(|(name, text)| (name, HeaderValue::try_from(text).expect("ASCII of our own")));
             reply.headers.extend(written);
         }

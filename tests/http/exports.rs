@@ -118,6 +118,7 @@ fn the_exports_of_a_day_are_used_up_until_midnight() {
     let refused = jobs.order_as(&key, &[], USAGE);
     assert!(refused.error(429, "Too Many Requests").contains("2 exports a day are used up"));
     assert_eq!(refused.header("retry-after"), Some("43200"));
+    assert_eq!(refused.header("ratelimit"), Some("\"exports\";r=0;t=43200"));
     assert_eq!(jobs.order_as(&jobs.report_admin("bob"), &[], USAGE).status, 202);
     jobs.server.pass(43_199);
     assert_eq!(jobs.order_as(&key, &[], USAGE).header("retry-after"), Some("1"));
@@ -126,14 +127,28 @@ fn the_exports_of_a_day_are_used_up_until_midnight() {
 }
 
 #[test]
+fn an_accepted_export_tells_what_is_left_of_the_day_beside_what_is_left_of_the_minute() {
+    let jobs = Jobs::with_limits(LimitSettings { requests_per_minute: 5, ..quota(3) });
+    let key = jobs.report_admin("ann");
+    let answer = jobs.order_as(&key, &[], USAGE);
+    assert_eq!(answer.header("ratelimit-policy"), Some("\"minute\";q=5;w=60, \"exports\";q=3;w=86400"));
+    assert_eq!(answer.header("ratelimit"), Some("\"minute\";r=4;t=60, \"exports\";r=2;t=43200"));
+    let shown = jobs.ask("GET", &format!("{EXPORTS}/{}", id_of(&answer)), &key);
+    assert_eq!(shown.header("ratelimit-policy"), Some("\"minute\";q=5;w=60"));
+}
+
+#[test]
 fn an_export_beyond_the_days_costs_no_request_either() {
     let jobs = Jobs::with_limits(LimitSettings { requests_per_minute: 3, ..quota(1) });
     let key = jobs.report_admin("ann");
-    assert_eq!(jobs.order_as(&key, &[], USAGE).header("ratelimit"), Some("\"minute\";r=2;t=60"));
+    assert_eq!(
+        jobs.order_as(&key, &[], USAGE).header("ratelimit"),
+        Some("\"minute\";r=2;t=60, \"exports\";r=0;t=43200")
+    );
     for _ in 0..10 {
         let refused = jobs.order_as(&key, &[], USAGE);
         assert!(refused.error(429, "Too Many Requests").contains("exports a day"));
-        assert_eq!(refused.header("ratelimit"), Some("\"minute\";r=2;t=60"));
+        assert_eq!(refused.header("ratelimit"), Some("\"minute\";r=2;t=60, \"exports\";r=0;t=43200"));
     }
     let statuses = [(); 3].map(|()| jobs.ask("GET", EXPORTS, &key).status);
     assert_eq!(statuses, [200, 200, 429]);

@@ -13,7 +13,7 @@ use crate::model::JobState;
 use crate::store::{ExportJob, Snapshot};
 
 /// Jobs that are under way at one time, whatever their number: they share the workers by turns.
-const RUNNING_MAX: usize = 16;
+const RUNNING_MAX: usize = 8;
 /// Of one principal; one once half of the places are taken, so that as many as there are places get on.
 const RUNNING_MAX_EACH: u32 = 2;
 /// How often we look after what is under way.

@@ -15,13 +15,16 @@ use crate::http::idempotency_key;
 use crate::http::respond::Reply;
 use crate::http::service::Service;
 use crate::ingest;
-use crate::limits::Policy;
-use crate::model::{Day, ExportReport, ExportRequest, GroupBy, Id, Timestamp, UsageExport, UsageRows};
+use crate::limits::{Policy, Standing};
+use crate::model::{
+    Caller, Day, ExportReport, ExportRequest, GroupBy, Id, Principal, Timestamp, UsageExport, UsageRows,
+};
 use crate::store::{Accepted, ExportJob, Idempotency, NewExport};
 
 /// 22 characters of 62 hold 131 bits.
 pub const JOB_ID_LEN: usize = 22;
-const SECOND_MICROS: i64 = 1_000_000;
+const SECOND_MICROS: u64 = 1_000_000;
+const DAY_S: u32 = 86_400;
 
 #[derive(Serialize)]
 struct AcceptedBody<'j> {
@@ -45,7 +48,11 @@ pub async fn create<B: Body<Data = Bytes>>(service: &Service, head: &Parts, body
     let new = new_export(&asker, &request, key, now, quota)?;
     let store = service.store.clone();
     // Whoever does the jobs hears of each at once, whether the client still waits for the answer or not.
-    match unbroken(async move { store.accept_export(new).await }).await? {
+    let outcome = unbroken(async move { store.accept_export(new).await }).await?;
+    if let (Asker::Caller(caller), Some(quota @ 1..)) = (&asker, quota) {
+        visit.stands_with_exports(standing(service, caller, quota, now)?);
+    }
+    match outcome {
         Accepted::New(job) | Accepted::Repeated(job) => accepted(&job),
         Accepted::RepeatedButGone => {
             let message =
@@ -106,13 +113,31 @@ fn accepted(job: &ExportJob) -> Result<Reply> {
     Ok(Reply::json_of(StatusCode::ACCEPTED, &body)?.with(LOCATION, &format!("{PATH}/{}", job.id)))
 }
 
+/// How a caller stands with the exports of the day, after this request.
+fn standing(service: &Service, caller: &Caller, quota: u32, now: Timestamp) -> Result<Standing> {
+    let Principal { issuer, subject, .. } = &caller.principal;
+    let charged = service.store.snapshot()?.export_count(issuer, subject, now.day())?;
+    Ok(Standing {
+        policy: "exports",
+        quota,
+        window_s: DAY_S,
+        remaining: quota.saturating_sub(charged),
+        reset_s: left_of_day_s(now),
+        at_micros: 0,
+    })
+}
+
+/// Until midnight UTC, rounded up.
+fn left_of_day_s(now: Timestamp) -> u64 {
+    (Day::MICROS - now.micros_of_day()).unsigned_abs().div_ceil(SECOND_MICROS)
+}
+
 fn over_quota(service: &Service, asker: &Asker, visit: &Visit, quota: u32, now: Timestamp) -> Error {
     if let Asker::Caller(caller) = asker {
         service.take_back(caller, Policy::Requests, visit);
         service.audit.note(Entry::LimitExceeded { name: limited_name(caller), policy: "exports" });
     }
-    let left_micros = Day::MICROS - now.micros_of_day();
-    let retry_after_s = left_micros.div_euclid(SECOND_MICROS) as u64 + u64::from(left_micros % SECOND_MICROS > 0);
+    let retry_after_s = left_of_day_s(now);
     let message = format!(
         "{quota} exports a day are used up; there are more at midnight UTC, in {retry_after_s} s; the administrator can \
          raise the limit with `analytics limit set`"
