@@ -1,7 +1,7 @@
 //! `backup`: a copy of the database, made while the server goes on.
 
 use super::arguments::{Backup, Global};
-use super::output::{Failure, Outcome, size};
+use super::output::{Failure, Outcome, behind_links, size};
 use crate::app::{Signals, say};
 use crate::error::Error;
 use crate::store::{self, BackupOptions};
@@ -9,7 +9,7 @@ use crate::store::{self, BackupOptions};
 pub fn run(global: Global, arguments: &Backup) -> Outcome {
     let settings = super::settings(global, vec![])?;
     let options = BackupOptions { with_signing_keys: arguments.with_signing_keys, overwrite: arguments.force };
-    let (database, file) = (settings.store.path, arguments.file.clone());
+    let (database, file) = (settings.store.path, behind_links(arguments.file.clone())?);
     super::block_on(async {
         let mut signals =
             Signals::listen(true).map_err(|e| Error::internal(format!("cannot listen for signals: {e}")))?;

@@ -1,6 +1,8 @@
 //! What a command says, and how it ends.
 
+use std::fs;
 use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::app::say;
@@ -56,6 +58,16 @@ pub fn print(text: &str) -> Outcome {
 pub fn print_json(value: &impl serde::Serialize) -> Outcome {
     let text = serde_json::to_string(value).map_err(|e| Error::internal(format!("cannot write JSON: {e}")))?;
     print(&(text + "\n"))
+}
+
+/// The file that a name stands for. A rename to the name itself would put a new file in the place of a link, and that of
+/// `/dev/stdout` is everybody's. Errors with `Usage` for a link to nothing.
+pub fn behind_links(path: PathBuf) -> Outcome<PathBuf> {
+    if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+        return Ok(path);
+    }
+    fs::canonicalize(&path)
+        .map_err(|_| Failure::Usage(format!("{} is a link to nothing; name the file itself", path.display())))
 }
 
 /// A size to be read by a person; units of thousands.

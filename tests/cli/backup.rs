@@ -109,6 +109,23 @@ fn a_backup_is_one_private_file_and_leaves_nothing_beside_the_database() {
 }
 
 #[test]
+fn a_backup_goes_behind_a_link_and_leaves_the_link_where_it_is() {
+    let (place, _) = place();
+    let at = |name: &str| place.path().join(name);
+    place.run(&["backup", "b.db"]).ok();
+    std::os::unix::fs::symlink("b.db", at("link.db")).unwrap();
+    std::os::unix::fs::symlink("nothing.db", at("loose.db")).unwrap();
+    import(&place, LATER);
+    assert_eq!(place.run(&["backup", "link.db"]).code, 1);
+    place.run(&["backup", "--force", "link.db"]).ok();
+    assert!(std::fs::symlink_metadata(at("link.db")).unwrap().is_symlink());
+    assert_eq!(users(&at("b.db")), 3);
+    let refused = place.run(&["backup", "--force", "loose.db"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("a link to nothing"), "{}", refused.stderr);
+}
+
+#[test]
 fn every_backup_made_while_events_come_in_is_a_sound_database() {
     let (place, _) = place();
     let server = place.serve();

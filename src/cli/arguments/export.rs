@@ -149,7 +149,7 @@ pub struct ExportFile {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Of a server elsewhere")]
 pub struct RemoteServer {
-    /// The server's address, such as https://stats.example.com
+    /// The server's address: https, or http for this very machine
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// A file with the token or API key alone [default: $ANALYTICS_TOKEN]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tokio::task::spawn_blocking;
 
 use super::super::arguments::ExportFile;
-use super::super::output::{Failure, Outcome};
+use super::super::output::{Failure, Outcome, behind_links};
 use crate::app::{PrivateDir, Signals, say};
 use crate::error::{Error, Kind, Result};
 use crate::model::{CsvOptions, ExportFormat, ExportRequest};
@@ -141,15 +141,6 @@ fn refuse_what_is_no_file(path: &Path) -> Outcome {
         }
         _ => Ok(()),
     }
-}
-
-/// A rename would put the file in the place of the link, and that of `/dev/stdout` is everybody's.
-fn behind_links(path: PathBuf) -> Outcome<PathBuf> {
-    if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
-        return Ok(path);
-    }
-    fs::canonicalize(&path)
-        .map_err(|_| Failure::Usage(format!("{} is a link to nothing; name the file itself", path.display())))
 }
 
 fn copy_to_stdout(path: &Path) -> Outcome {
