@@ -48,7 +48,7 @@ pub struct Assignment {
     pub request: ExportRequest,
     /// Events acknowledged later than this one are none of the file's (`log_event.seq`).
     pub log_seq: i64,
-    /// Who asked for it, as a person reads it: "alice", "bob (his issuer)", "the administrator".
+    /// Who asked for it, as a person reads it: "alice", "bob (the issuer)", "the administrator".
     pub made_for: String,
     pub made_at: Timestamp,
     /// An empty file that is there.
