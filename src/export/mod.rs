@@ -27,6 +27,9 @@ use crate::error::Result;
 use crate::model::{ExportFormat, ExportReport, ExportRequest, Timestamp};
 use crate::store::Store;
 
+/// The one at the database itself, as a file says for whom it was made.
+pub const ADMINISTRATOR: &str = "the administrator";
+
 /// `[exports]` of the settings.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -20,10 +20,8 @@ use super::service::{self, Service};
 use crate::auth::links::{self, Claim};
 use crate::error::{Error, Kind, Result};
 use crate::ingest;
-use crate::model::{ExportRequest, JobState};
+use crate::model::{ExportRequest, JobState, Timestamp};
 use crate::store::ExportJob;
-
-const SECOND_MICROS: i64 = 1_000_000;
 
 /// The name under which a file is downloaded, taken apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,7 +80,7 @@ fn good_link(service: &Service, query: &Query, signature: &str, file: &ExportFil
     let claim = Claim { job_id: &file.job_id, file_name: &file_name, expires_at_s, by };
     // As it was written: no second text is the same link.
     let is_genuine = expires_at_s.to_string() == expires && links::is_genuine(key, &claim, signature);
-    let is_in_time = service.clock.unix_micros() < expires_at_s.saturating_mul(SECOND_MICROS);
+    let is_in_time = service.clock.unix_micros() < expires_at_s.saturating_mul(Timestamp::SECOND_MICROS);
     let is_good = is_genuine && is_in_time && service.auth.still_may_download(by, (&job.issuer, &job.subject))?;
     Ok(is_good.then_some(job))
 }
@@ -111,7 +109,7 @@ async fn send(service: &Service, head: &Parts, job: &ExportJob, request: &Export
         return Err(Error::internal(format!("the completed export {} lacks what it came to", job.id)));
     };
     let etag = format!("\"{sha256}\"");
-    let validators = Validators { etag: &etag, last_modified_s: finished_at.div_euclid(SECOND_MICROS) };
+    let validators = Validators { etag: &etag, last_modified_s: finished_at.div_euclid(Timestamp::SECOND_MICROS) };
     if has_it(&head.headers, &validators) {
         return Ok(dressed(Reply::empty(StatusCode::NOT_MODIFIED), &validators));
     }

@@ -55,14 +55,12 @@ fn answer(store: &Store, question: &Question, query: &Query, if_none_match: &IfN
 
 impl Question {
     fn read(query: &Query) -> Result<Question> {
-        const INTERVALS: [(&str, Interval); 3] =
-            [("day", Interval::Day), ("week", Interval::Week), ("month", Interval::Month)];
         let (start, end) = (query.required_date("start_date")?, query.required_date("end_date")?);
         let range = DateRange::new(start, end)
             .ok_or_else(|| invalid("start_date", "must not lie after \"end_date\"; both days are inclusive"))?;
         let filter =
             UsageFilter { user_id: query.id("user_id")?, team_id: query.id("team_id")?, service: query.id("service")? };
-        let interval = query.choice("interval", &INTERVALS)?;
+        let interval = query.choice("interval", &Interval::WORDS)?;
         if interval.is_some_and(|interval| range.periods(interval).nth(SERIES_MAX).is_some()) {
             let rule = format!("would give more than {SERIES_MAX} entries; take a longer interval or a shorter range");
             return Err(invalid("interval", &rule));
@@ -108,9 +106,7 @@ impl Question {
 
 impl Groups {
     fn read(query: &Query) -> Result<Option<Groups>> {
-        const DIMENSIONS: [(&str, GroupBy); 3] =
-            [("team", GroupBy::Team), ("service", GroupBy::Service), ("user", GroupBy::User)];
-        let by = query.choice("group_by", &DIMENSIONS)?;
+        let by = query.choice("group_by", &GroupBy::WORDS)?;
         let (limit, page) = (query.number("limit", GROUPS_MAX)?, query.number("page", u64::MAX)?);
         match by {
             Some(by) => Ok(Some(Groups { by, limit: limit.unwrap_or(GROUPS_DEFAULT), page: page.unwrap_or(1) })),

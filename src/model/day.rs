@@ -119,6 +119,20 @@ pub enum Interval {
     Month,
 }
 
+impl Interval {
+    /// Each with its name in the API.
+    pub const WORDS: [(&str, Interval); 3] =
+        [("day", Interval::Day), ("week", Interval::Week), ("month", Interval::Month)];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Interval::Day => "day",
+            Interval::Week => "week",
+            Interval::Month => "month",
+        }
+    }
+}
+
 impl DateRange {
     /// None if `start` lies after `end`.
     pub fn new(start: Day, end: Day) -> Option<DateRange> {

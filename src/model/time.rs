@@ -12,6 +12,9 @@ impl Timestamp {
     pub const MIN: Timestamp = Timestamp(-62_135_596_800_000_000);
     pub const MAX: Timestamp = Timestamp(253_402_300_799_999_999);
 
+    /// Microseconds in a second.
+    pub const SECOND_MICROS: i64 = 1_000_000;
+
     /// What a time stamp may be, to be set behind the field's name.
     pub const RULE: &str = "must be an RFC 3339 time such as \"2025-05-21T10:15:30Z\" in the years 0001 to 9999";
 

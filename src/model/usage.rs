@@ -81,6 +81,20 @@ pub enum GroupBy {
     User,
 }
 
+impl GroupBy {
+    /// Each with its name in the API.
+    pub const WORDS: [(&str, GroupBy); 3] =
+        [("team", GroupBy::Team), ("service", GroupBy::Service), ("user", GroupBy::User)];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GroupBy::Team => "team",
+            GroupBy::Service => "service",
+            GroupBy::User => "user",
+        }
+    }
+}
+
 /// The figures of one team, service or user; `id` is None where events had none.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Group {

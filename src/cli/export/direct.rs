@@ -11,7 +11,7 @@ use crate::app::Signals;
 use crate::cli::output::{Failure, Outcome};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::export::{self, Assignment, Stop, Watch, Written};
+use crate::export::{self, ADMINISTRATOR, Assignment, Stop, Watch, Written};
 use crate::model::{ExportRequest, Timestamp};
 use crate::store::Store;
 
@@ -59,7 +59,7 @@ fn assignment(store: &Store, request: &ExportRequest, part: &Part, clock: &Clock
     Ok(Assignment {
         request: request.clone(),
         log_seq: store.snapshot()?.last_event_seq(),
-        made_for: "the administrator".into(),
+        made_for: ADMINISTRATOR.into(),
         made_at,
         file: part.path().to_path_buf(),
         scratch: part.directory(),

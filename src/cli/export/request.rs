@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::arguments::{Days, ExportCommand, ExportFile, FormatName, SystemEvents, UsageSummary};
 use super::super::output::{Failure, Outcome};
-use super::super::report::{GroupName, IntervalName};
+use super::super::report::{GroupName, IntervalName, from_to};
 use crate::ingest;
 use crate::model::{DateRange, Day, ExportRequest, Severity};
 
@@ -74,11 +74,8 @@ fn events(arguments: &SystemEvents, today: Day) -> Outcome<Fields> {
 }
 
 fn range(days: &Days, today: Day) -> Outcome<Option<DateRange>> {
-    if let (Some(start), Some(end)) = (days.start, days.end) {
-        let reversed = || Failure::Usage(format!("--start {start} lies after --end {end}; give the earlier day first"));
-        return DateRange::new(start, end).ok_or_else(reversed).map(Some);
-    }
-    Ok(days.range.and_then(|range| range.on(today)))
+    let named = || days.range.and_then(|range| range.on(today));
+    Ok(from_to(days.start, days.end)?.or_else(named))
 }
 
 fn add_days(fields: &mut Fields, range: DateRange) {

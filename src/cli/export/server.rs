@@ -7,12 +7,15 @@ use super::arrival::Arrival;
 use super::patience::{Patience, patiently};
 use super::progress::Progress;
 use crate::app::Admin;
+use crate::auth::random_text;
 use crate::error::{Error, Kind, Result};
 use crate::http::{Remote, harmless, percent_encode};
 
 const JOBS: &str = "/reports/export";
 /// Those of this version have 22.
 const JOB_ID_BYTES_MAX: usize = 64;
+/// Of an Idempotency-Key: 131 bits, so that no two are ever the same.
+const KEY_CHARS: usize = 22;
 
 pub enum Server<'a> {
     /// Through its local socket.
@@ -50,14 +53,15 @@ pub struct Finished<'a> {
 }
 
 impl Server<'_> {
-    /// Asks for an export and gives the job's id. However often the request has to be sent, it is one job.
+    /// Asks for an export and gives the job's id. Elsewhere it is one job, however often the request has to be sent; here an
+    /// answer that comes too late may leave a second one in the list.
     pub async fn create(&self, body: &str) -> Result<String> {
         #[derive(Deserialize)]
         struct Made {
             job_id: String,
         }
         // A structured field's string (RFC 9651).
-        let key = format!("\"{}\"", random_text()?);
+        let key = format!("\"{}\"", random_text(KEY_CHARS)?);
         let headers = [("content-type", "application/json"), ("idempotency-key", &key)];
         let Made { job_id } = patiently(async || match self {
             Server::Here(admin) => read(&admin.send("POST", JOBS, body.to_string()).await?.body),
@@ -162,10 +166,4 @@ impl std::io::Write for Taking<'_> {
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|e| Error::internal(harmless(&format!("an unexpected answer: {e}"))))
-}
-
-fn random_text() -> Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| Error::internal(format!("no random numbers from the system: {e}")))?;
-    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }

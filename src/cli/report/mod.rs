@@ -8,7 +8,7 @@ mod text;
 
 use clap::ValueEnum;
 
-pub use self::range::NamedRange;
+pub use self::range::{NamedRange, from_to};
 pub use self::table::{Align, grouped, table};
 
 use self::answer::{Answer, GroupEntry};
@@ -62,9 +62,8 @@ pub fn run(global: Global, arguments: &Report) -> Outcome {
 }
 
 fn range_of(arguments: &Report, clock: &Clock) -> Outcome<DateRange> {
-    if let (Some(start), Some(end)) = (arguments.start, arguments.end) {
-        let reversed = || Failure::Usage(format!("--start {start} lies after --end {end}; give the earlier day first"));
-        return DateRange::new(start, end).ok_or_else(reversed);
+    if let Some(range) = range::from_to(arguments.start, arguments.end)? {
+        return Ok(range);
     }
     let now = Timestamp::from_unix_micros(clock.unix_micros());
     let range = now.and_then(|now| arguments.range.unwrap_or(NamedRange::Last30Days).on(now.day()));

@@ -1,5 +1,6 @@
 use clap::ValueEnum;
 
+use crate::cli::output::{Failure, Outcome};
 use crate::model::{DateRange, Day};
 
 /// A range of whole UTC days, told by its relation to today.
@@ -22,6 +23,13 @@ pub enum NamedRange {
     ThisYear,
     /// The calendar year before this one
     LastYear,
+}
+
+/// What `--start` and `--end` say together; None if they were not given. Errors with `Usage` if they are the wrong way round.
+pub fn from_to(start: Option<Day>, end: Option<Day>) -> Outcome<Option<DateRange>> {
+    let Some((start, end)) = start.zip(end) else { return Ok(None) };
+    let reversed = || Failure::Usage(format!("--start {start} lies after --end {end}; give the earlier day first"));
+    DateRange::new(start, end).ok_or_else(reversed).map(Some)
 }
 
 impl NamedRange {

@@ -7,7 +7,7 @@ use super::{Office, is_passing, pause_after};
 use crate::audit::Entry;
 use crate::error::{Error, Result};
 use crate::export::priority::lower_priority;
-use crate::export::{Assignment, Stop, Watch, Written};
+use crate::export::{ADMINISTRATOR, Assignment, Stop, Watch, Written};
 use crate::ingest::stored_export_request;
 use crate::model::{ADMINISTRATOR_ISSUER, LOCAL_ISSUER, Timestamp};
 use crate::store::{ExportError, ExportJob, Finished};
@@ -71,7 +71,7 @@ fn now(office: &Office) -> Result<Timestamp> {
 fn made_for(issuer: &str, subject: &str) -> String {
     match issuer {
         LOCAL_ISSUER => subject.to_string(),
-        ADMINISTRATOR_ISSUER => "the administrator".into(),
+        ADMINISTRATOR_ISSUER => ADMINISTRATOR.into(),
         trusted => format!("{subject} ({trusted})"),
     }
 }

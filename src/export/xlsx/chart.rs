@@ -53,11 +53,7 @@ pub fn of_periods(source: &Source, interval: Interval, start: Day, end: Day) -> 
     let points = source.rows.len() as u32;
     // A single point makes no line.
     let mut chart = Chart::new(if points == 1 { ChartType::Column } else { ChartType::Line });
-    let by = match interval {
-        Interval::Day => "day",
-        Interval::Week => "week",
-        Interval::Month => "month",
-    };
+    let by = interval.as_str();
     let is_marked = points <= MARKED_POINTS_MAX;
     add_series(&mut chart, source, 0, ACTIVE_USERS, 3, is_marked);
     add_series(&mut chart, source, 0, SESSIONS, 4, is_marked);

@@ -23,7 +23,6 @@ use crate::store::{Accepted, ExportJob, Idempotency, NewExport};
 
 /// 22 characters of 62 hold 131 bits.
 pub const JOB_ID_LEN: usize = 22;
-const SECOND_MICROS: u64 = 1_000_000;
 const DAY_S: u32 = 86_400;
 
 #[derive(Serialize)]
@@ -129,7 +128,7 @@ fn standing(service: &Service, caller: &Caller, quota: u32, now: Timestamp) -> R
 
 /// Until midnight UTC, rounded up.
 fn left_of_day_s(now: Timestamp) -> u64 {
-    (Day::MICROS - now.micros_of_day()).unsigned_abs().div_ceil(SECOND_MICROS)
+    (Day::MICROS - now.micros_of_day()).unsigned_abs().div_ceil(Timestamp::SECOND_MICROS.unsigned_abs())
 }
 
 fn over_quota(service: &Service, asker: &Asker, visit: &Visit, quota: u32, now: Timestamp) -> Error {

@@ -11,7 +11,6 @@ use crate::store::ExportJob;
 
 const TTL_S_DEFAULT: u64 = 900;
 const TTL_S_MAX: u64 = 86_400;
-const SECOND_MICROS: i64 = 1_000_000;
 
 /// What kind of link is asked for.
 pub struct Wanted {
@@ -44,7 +43,7 @@ pub async fn make(service: &Service, asker: &Asker, job: &ExportJob, wanted: Wan
         return Err(Error::new(Kind::Conflict, message));
     }
     let key = service.store.export_link_key(&job.id, links::random_key()?).await?.ok_or_else(super::not_found)?;
-    let expires_at_s = ends_at(asker, job, now, wanted.ttl_s).div_euclid(SECOND_MICROS);
+    let expires_at_s = ends_at(asker, job, now, wanted.ttl_s).div_euclid(Timestamp::SECOND_MICROS);
     let by = match asker {
         Asker::Administrator => links::ADMINISTRATOR.to_string(),
         Asker::Caller(caller) => links::named(&caller.origin),
@@ -53,7 +52,7 @@ pub async fn make(service: &Service, asker: &Asker, job: &ExportJob, wanted: Wan
     let claim = Claim { job_id: &job.id, file_name: &file_name, expires_at_s, by: &by };
     let signature = links::sign(&key, &claim);
     let by = percent_encode(&by);
-    let expires_at = Timestamp::from_unix_micros(expires_at_s.saturating_mul(SECOND_MICROS));
+    let expires_at = Timestamp::from_unix_micros(expires_at_s.saturating_mul(Timestamp::SECOND_MICROS));
     Ok(SignedLink {
         url: format!("{}?expires={expires_at_s}&by={by}&signature={signature}", url(service, job)),
         expires_at: expires_at.ok_or_else(|| Error::internal("a link would end outside the calendar"))?,
@@ -62,7 +61,7 @@ pub async fn make(service: &Service, asker: &Asker, job: &ExportJob, wanted: Wan
 
 /// Unix microseconds: after the time asked for, not after the file, nor after what cannot be asked about later.
 fn ends_at(asker: &Asker, job: &ExportJob, now: i64, ttl_s: i64) -> i64 {
-    let wanted = now.saturating_add(ttl_s * SECOND_MICROS);
+    let wanted = now.saturating_add(ttl_s * Timestamp::SECOND_MICROS);
     let of_access = match asker {
         Asker::Administrator => None,
         Asker::Caller(caller) => end_of_access(caller, now),
@@ -76,6 +75,8 @@ fn end_of_access(caller: &Caller, now: i64) -> Option<i64> {
         // These give short tokens that are followed by others; the link lasts as long as what gives them.
         Origin::Client(_) | Origin::Login { .. } => None,
         // An opaque token may say nothing of its end.
-        Origin::Trusted(_) => caller.expires_at.or(Some(now.saturating_add(TTL_S_DEFAULT as i64 * SECOND_MICROS))),
+        Origin::Trusted(_) => {
+            caller.expires_at.or(Some(now.saturating_add(TTL_S_DEFAULT as i64 * Timestamp::SECOND_MICROS)))
+        }
     }
 }

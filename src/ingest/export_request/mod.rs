@@ -50,10 +50,6 @@ const ALL_FIELDS: &[&str] = &[
     "gzip",
 ];
 
-const INTERVALS: [(&str, Interval); 3] = [("day", Interval::Day), ("week", Interval::Week), ("month", Interval::Month)];
-const DIMENSIONS: [(&str, GroupBy); 3] =
-    [("team", GroupBy::Team), ("service", GroupBy::Service), ("user", GroupBy::User)];
-
 #[derive(Clone, Copy)]
 enum ReportType {
     Usage,
@@ -85,7 +81,7 @@ fn read_usage(fields: &Fields) -> Result<UsageExport> {
     let range = read_range(start, end)?;
     let filter =
         UsageFilter { user_id: fields.id("user_id")?, team_id: fields.id("team_id")?, service: fields.id("service")? };
-    let rows = match (fields.choice("interval", &INTERVALS)?, fields.choice("group_by", &DIMENSIONS)?) {
+    let rows = match (fields.choice("interval", &Interval::WORDS)?, fields.choice("group_by", &GroupBy::WORDS)?) {
         (Some(_), Some(_)) => return Err(invalid("interval", "and \"group_by\" exclude each other; send one")),
         (None, Some(by)) => UsageRows::Groups(by),
         (interval, None) => UsageRows::Periods(interval.unwrap_or(Interval::Day)),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{DIMENSIONS, INTERVALS, export_request};
+use super::export_request;
 use crate::error::{Error, Result};
 use crate::model::{
     CsvOptions, ExportFormat, ExportReport, ExportRequest, Id, LogFilter, Severity, SeveritySet, UsageExport, UsageRows,
@@ -37,8 +37,8 @@ fn put_usage(fields: &mut Map<String, Value>, usage: &UsageExport) {
     put(fields, "team_id", usage.filter.team_id.as_ref().map(Id::as_str));
     put(fields, "service", usage.filter.service.as_ref().map(Id::as_str));
     match usage.rows {
-        UsageRows::Periods(interval) => put(fields, "interval", word_of(&INTERVALS, interval)),
-        UsageRows::Groups(by) => put(fields, "group_by", word_of(&DIMENSIONS, by)),
+        UsageRows::Periods(interval) => put(fields, "interval", Some(interval.as_str())),
+        UsageRows::Groups(by) => put(fields, "group_by", Some(by.as_str())),
     }
 }
 
@@ -68,8 +68,4 @@ fn put(fields: &mut Map<String, Value>, name: &str, value: Option<impl Into<Valu
     if let Some(value) = value {
         fields.insert(name.to_string(), value.into());
     }
-}
-
-fn word_of<T: PartialEq>(words: &[(&'static str, T)], value: T) -> Option<&'static str> {
-    words.iter().find(|(_, named)| *named == value).map(|(word, _)| *word)
 }
