@@ -232,9 +232,10 @@ impl Store {
 impl Inner {
     fn close(&self) {
         let thread = self.writer.lock().take();
-        self.queue.close();
+        // Before the writer is told: it must be the last to close, or the WAL stays.
         self.readers.close();
         self.bulk_readers.close();
+        self.queue.close();
         if let Some(thread) = thread {
             let _ = thread.join();
         }

@@ -68,6 +68,18 @@ fn report_key(place: &Place) -> String {
 }
 
 #[test]
+fn an_export_leaves_no_wal_beside_a_database_that_nobody_serves() {
+    let place = place();
+    for n in 0..5 {
+        place.run(&[&LOG[..], &["-o", &format!("{n}.csv")]].concat()).ok();
+        for left in ["-wal", "-shm"] {
+            let companion = format!("{}{left}", place.database().display());
+            assert!(!std::fs::exists(&companion).unwrap(), "{companion} after export {n}");
+        }
+    }
+}
+
+#[test]
 fn a_file_is_named_by_its_report_and_days_and_is_its_owners_alone() {
     let place = place();
     let told = place.run(&JANUARY);
