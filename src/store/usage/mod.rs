@@ -8,8 +8,10 @@
 
 #[cfg(test)]
 mod brute_force;
+mod by_user;
 mod changes;
 mod check;
+mod check_histories;
 mod check_nodes;
 mod check_users;
 mod day_codec;
@@ -22,6 +24,8 @@ pub mod facts;
 pub mod figures;
 mod fold;
 mod groups;
+mod history;
+mod history_codec;
 pub mod inspect;
 pub mod lattice;
 #[cfg(test)]
@@ -102,7 +106,7 @@ impl UsageWriter {
         // The overlay must know what this very transaction has recorded before it can tell the user's days.
         self.apply(conn)?;
         let overlay = self.rollups.overlay();
-        let days = |ord| overlay.active_days(conn, ord);
+        let days = |ord| overlay.history(conn, ord).map(|history| history.active_days());
         let erased = self.facts.erase(conn, user_id, history, &days, &mut self.delta)?;
         // Without its history too: groups by user no longer show the id.
         self.is_changed |= erased;

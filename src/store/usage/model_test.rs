@@ -72,7 +72,7 @@ impl World {
             Step::Erase(id, history) => {
                 let mut delta = Delta::default();
                 let overlay = self.rollups.overlay();
-                let days = |ord| overlay.active_days(&self.conn, ord);
+                let days = |ord| overlay.history(&self.conn, ord).map(|history| history.active_days());
                 let erased = self.facts.erase(&self.conn, id, *history, &days, &mut delta).unwrap();
                 self.apply(delta);
                 assert_eq!(erased, self.model.erase(id, *history));

@@ -22,7 +22,7 @@ impl Presence<'_> {
     pub fn load<'a>(snapshot: &UsageSnapshot, user: &'a User, cell: Cell, range: DateRange) -> Result<Presence<'a>> {
         let mut presence = Presence { user, cell, active_days: vec![], session_days: vec![] };
         // A session lies on the day of its first event, which is an active day.
-        for day in snapshot.overlay.active_days(snapshot.conn, user.ord)? {
+        for day in snapshot.overlay.history(snapshot.conn, user.ord)?.active_days() {
             if !range.contains(day) {
                 continue;
             }

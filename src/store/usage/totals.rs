@@ -89,7 +89,7 @@ fn absent_by_period(snapshot: &UsageSnapshot, cell: Cell, periods: &[DateRange])
 fn active_periods(snapshot: &UsageSnapshot, user: &User, cell: Cell, periods: &[DateRange]) -> Result<Vec<usize>> {
     let left = user.deactivated_at.map(|at| at.day());
     let mut active = vec![];
-    for day in snapshot.overlay.active_days(snapshot.conn, user.ord)? {
+    for day in snapshot.overlay.history(snapshot.conn, user.ord)?.active_days() {
         let period = periods.partition_point(|period| period.end() < day);
         let counts = Some(day) > left && periods.get(period).is_some_and(|period| period.contains(day));
         if counts && active.last() != Some(&period) && is_active(snapshot.conn, user.ord, day, cell)? {
