@@ -1,8 +1,9 @@
 //! What a run changes in the histories of users: the same facts and extras as by cell, in the order of users.
 
-use super::delta::{Delta, Fact};
+use super::delta::Fact;
 use super::history::{DayExtra, DayPair};
-use super::run::merge_sorted;
+use super::lattice::CellKey;
+use super::run::{CellExtras, merge_sorted};
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ByUser {
@@ -20,12 +21,18 @@ pub struct Changes<'a> {
 }
 
 impl ByUser {
-    pub fn new(delta: &Delta) -> ByUser {
+    pub fn new(added: &[Fact], extras: &CellExtras) -> ByUser {
         let is_new = |fact: &&Fact| fact.cells & PAIR_BIT != 0;
         let pair = |fact: &Fact| (fact.ord, DayPair { day: fact.day, team: fact.team, service: fact.service });
-        let mut pairs: Vec<(u32, DayPair)> = delta.added.iter().filter(is_new).map(pair).collect();
-        pairs.sort_unstable();
-        ByUser { pairs, extras: vec![] }
+        let extra =
+            |(key, ord, n): (CellKey, u32, i32)| (ord, DayExtra { day: key.day(), cell: key.cell(), n: n.into() });
+        let mut by_user = ByUser {
+            pairs: added.iter().filter(is_new).map(pair).collect(),
+            extras: extras.iter().map(extra).collect(),
+        };
+        by_user.pairs.sort_unstable();
+        by_user.extras.sort_unstable();
+        by_user
     }
 
     pub fn merge(a: &ByUser, b: &ByUser) -> ByUser {

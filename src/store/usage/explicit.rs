@@ -6,10 +6,10 @@
 use rusqlite::{Connection, named_params};
 
 use super::days::Touch;
-use super::delta::{CountKind, Delta};
+use super::delta::Delta;
 use super::lattice::{Cell, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use crate::error::Result;
-use crate::model::{Day, Timestamp};
+use crate::model::Timestamp;
 use crate::store::varint::{self, Cursor, damaged};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +23,7 @@ impl ExplicitSession {
     /// The session as `known` so far with more events; None if they change nothing. Reports to `delta` what changes in
     /// the counts.
     pub fn join(
+        ord: u32,
         known: Option<ExplicitSession>,
         events: impl Iterator<Item = Touch>,
         delta: &mut Delta,
@@ -38,15 +39,13 @@ impl ExplicitSession {
         if joined == known {
             return None;
         }
-        known.inspect(|session| session.count(-1, delta));
-        joined.inspect(|session| session.count(1, delta))
+        known.inspect(|session| session.count(ord, -1, delta));
+        joined.inspect(|session| session.count(ord, 1, delta))
     }
 
-    /// Reports that so many more such sessions start.
-    pub fn count(&self, n: i32, delta: &mut Delta) {
-        for cell in Cell::touched_by(self.pairs.iter().copied()) {
-            delta.count(CountKind::Sessions, cell, self.start_at.day(), n);
-        }
+    /// Reports that so many more such sessions of the user start.
+    pub fn count(&self, ord: u32, n: i32, delta: &mut Delta) {
+        delta.count_session(self.start_at.day(), ord, self.pairs.iter().copied(), n);
     }
 
     pub fn find(conn: &Connection, ord: u32, digest: &[u8; 16]) -> Result<Option<ExplicitSession>> {
@@ -94,12 +93,9 @@ impl ExplicitSession {
         Ok(())
     }
 
-    /// Deletes all sessions with an id of one user, and reports that they no longer count.
-    pub fn remove_all(conn: &Connection, ord: u32, delta: &mut Delta) -> Result<()> {
+    /// Deletes all sessions with an id of one user.
+    pub fn delete_all(conn: &Connection, ord: u32) -> Result<()> {
         const DELETE_SESSIONS: &str = "delete from usage_session where ord = :ord";
-        for session in ExplicitSession::of_user(conn, ord)? {
-            session.count(-1, delta);
-        }
         conn.prepare_cached(DELETE_SESSIONS)?.execute(named_params! {":ord": ord})?;
         Ok(())
     }
@@ -110,12 +106,6 @@ impl ExplicitSession {
         conn.prepare_cached(BLANK_DIGESTS)?.execute(named_params! {":ord": ord})?;
         Ok(())
     }
-}
-
-/// The starts (days) of the user's sessions with an id that touch the cell.
-pub fn explicit_session_days(conn: &Connection, ord: u32, cell: Cell) -> Result<Vec<Day>> {
-    let sessions = ExplicitSession::of_user(conn, ord)?;
-    Ok(sessions.iter().filter(|session| session.touches(cell)).map(|session| session.start_at.day()).collect())
 }
 
 fn from_row(row: &rusqlite::Row) -> Result<ExplicitSession> {

@@ -7,6 +7,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
+use super::delta::{Delta, Fact};
 use super::lattice::Cell;
 use crate::error::Result;
 use crate::model::{DateRange, Day};
@@ -103,10 +104,7 @@ impl UserHistory {
         for pairs in pairs.chunk_by(|a, b| a.day == b.day) {
             let day = pairs[0].day;
             let is_active = pairs.iter().any(|pair| cell.covers(pair.team, pair.service));
-            let len = extras.iter().take_while(|extra| extra.day <= day).count();
-            let (of_day, rest) = extras.split_at(len);
-            extras = rest;
-            let extra = of_day.iter().find(|extra| extra.cell == cell).map_or(0, |extra| extra.n);
+            let extra = take_day(&mut extras, day).iter().find(|extra| extra.cell == cell).map_or(0, |extra| extra.n);
             let sessions = u64::try_from(i64::from(is_active) + extra).map_err(|_| damaged())?;
             if is_active || sessions > 0 {
                 uses.push(DayUse { day, is_active, sessions });
@@ -114,6 +112,42 @@ impl UserHistory {
         }
         Ok(uses)
     }
+
+    /// Reports the inverse of all that the history holds. Errors if an extra lies on no cell of an event.
+    pub fn remove_all(&self, ord: u32, delta: &mut Delta) -> Result<()> {
+        let mut extras = &self.extras[..];
+        for pairs in self.pairs.chunk_by(|a, b| a.day == b.day) {
+            let day = pairs[0].day;
+            let active: Vec<(u32, u32)> = pairs.iter().map(|pair| (pair.team, pair.service)).collect();
+            for ((team, service), cells) in Cell::first_touched_by(active.iter().copied()) {
+                delta.removed.push(Fact { day, ord, team, service, cells });
+            }
+            let of_day = take_day(&mut extras, day);
+            // A session touches a pair in which there was nothing else that day if its other events lie on later days.
+            let touched = of_day.iter().filter_map(|extra| extra.cell.pair());
+            let mut reported = 0;
+            for (pair, bits) in Cell::first_touched_by(active.into_iter().chain(touched)) {
+                for (bit, cell) in Cell::touched(pair.0, pair.1).into_iter().enumerate() {
+                    let extra = of_day.iter().find(|extra| bits >> bit & 1 == 1 && extra.cell == cell);
+                    if let Some(extra) = extra {
+                        delta.count_pair(day, ord, pair, 1 << bit, i32::try_from(-extra.n).map_err(|_| damaged())?);
+                        reported += 1;
+                    }
+                }
+            }
+            if reported != of_day.len() {
+                return Err(damaged());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the extras of a day off the front; those of earlier days belong to days without a pair, and there are none.
+fn take_day<'a>(extras: &mut &'a [DayExtra], day: Day) -> &'a [DayExtra] {
+    let (of_day, rest) = extras.split_at(extras.partition_point(|extra| extra.day <= day));
+    *extras = rest;
+    of_day
 }
 
 fn within<T>(sorted: &[T], day: impl Fn(&T) -> Day, range: DateRange) -> &[T] {
