@@ -101,7 +101,8 @@ create table usage_count (
   primary key (kind, key)
 ) strict, without rowid;
 
--- The days on which a user was active: delta varints.
+-- A user's history: by day, the (team, service) pairs in which it was active, and its extras (sessions that start on the
+-- day and touch a cell, less one where the user was active). Answers all about one user: src/store/usage/history.rs.
 create table usage_user_history (ord integer primary key, days blob not null) strict;
 
 -- ---------------------------------------------------------------------------------------------------------------------
