@@ -276,7 +276,7 @@ pub fn for_each_day(
 }
 
 /// Calls with the packed set of each day of the range that has a node, and with the extras packed beside it.
-pub fn for_each_set(
+pub fn for_each_day_set(
     conn: &Connection,
     cell: Cell,
     range: DateRange,
