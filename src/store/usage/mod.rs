@@ -13,6 +13,7 @@ mod check;
 mod check_nodes;
 mod check_users;
 mod day_codec;
+mod day_users;
 mod days;
 pub mod delta;
 mod erase;
@@ -47,6 +48,7 @@ mod unit;
 pub mod user;
 pub mod user_day;
 mod user_groups;
+mod user_sessions;
 mod users;
 
 use std::sync::Arc;
