@@ -6,7 +6,6 @@ use super::changes::Changes;
 use super::days::{Days, Touch};
 use super::delta::Delta;
 use super::explicit::ExplicitSession;
-pub use super::explicit::explicit_session_days;
 use super::names::Names;
 use super::sessions;
 use super::user::User;
