@@ -130,7 +130,8 @@ impl Lines {
             1..=9 => "warning",
             _ => "info",
         };
-        let message = format!("GET /items/{n:08} took {:4} ms for user-{:06}", random.below(2_000), random.below(USERS));
+        let message =
+            format!("GET /items/{n:08} took {:4} ms for user-{:06}", random.below(2_000), random.below(USERS));
         let service = format!("service-{:02}", random.skewed(SERVICES));
         let at = FIRST_SECOND * 1_000 + n as i64 * EVENT_MILLIS - late;
         Line { at, severity, service, message: format!("{message:.<80}") }

@@ -93,18 +93,26 @@ pub fn drive(plan: &Plan, table: &mut Table) {
                 send(64, 1, requests)
             };
             add(SINGLE, "empty batch", "requests", single(events, &mut || "[]".into()));
-            add(SINGLE, "usage", "requests", single(events, &mut usage));
-            add(SINGLE, "log", "requests", single(log, &mut lines));
+            if plan.takes("usage") {
+                add(SINGLE, "usage", "requests", single(events, &mut usage));
+            }
+            if plan.takes("log") {
+                add(SINGLE, "log", "requests", single(log, &mut lines));
+            }
         }
         if plan.wants("batch") {
             let batch = |path, body: &mut dyn FnMut() -> String| {
                 let body = |_| server.request(path, &(0..BATCH_EVENTS).map(|_| body() + "\n").collect::<String>());
                 send(8, BATCH_EVENTS, (0..plan.batches).map(body).collect())
             };
-            add(BATCH, "bare usage table", "events", measured_by("bare-usage"));
-            add(BATCH, "usage", "events", batch(events, &mut usage));
-            add(BATCH, "bare log table", "events", measured_by("bare-log"));
-            add(BATCH, "log", "events", batch(log, &mut lines));
+            if plan.takes("usage") {
+                add(BATCH, "bare usage table", "events", measured_by("bare-usage"));
+                add(BATCH, "usage", "events", batch(events, &mut usage));
+            }
+            if plan.takes("log") {
+                add(BATCH, "bare log table", "events", measured_by("bare-log"));
+                add(BATCH, "log", "events", batch(log, &mut lines));
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //! order of time and late. Everything that is measured runs in a process of its own.
 //!
 //! ```sh
-//! cargo bench --bench ingest -- [--only single,batch,cpu] [--rounds 5] [--requests 20000] [--batches 150]
+//! cargo bench --bench ingest -- [--only single,batch,cpu] [--kinds usage,log] [--rounds 5] [--requests 20000] [--batches 150]
 //!     [--events 200000] [--history 500000] [--json FILE] [--directory DIR]
 //! ```
 //!
@@ -43,6 +43,7 @@ fn main() {
 
 pub struct Plan {
     only: Vec<String>,
+    kinds: Vec<String>,
     pub rounds: u64,
     pub requests: u64,
     pub batches: u64,
@@ -55,9 +56,13 @@ pub struct Plan {
 impl Plan {
     fn from_arguments() -> Plan {
         let number = |name, default| argument(name).map_or(default, |text| text.parse().expect("a whole number"));
-        let only = argument("--only").unwrap_or_else(|| "single,batch,cpu".into());
+        let words = |name, default: &str| {
+            let text = argument(name).unwrap_or_else(|| default.into());
+            text.split(',').map(String::from).collect()
+        };
         Plan {
-            only: only.split(',').map(String::from).collect(),
+            only: words("--only", "single,batch,cpu"),
+            kinds: words("--kinds", "usage,log"),
             rounds: number("--rounds", 5),
             requests: number("--requests", 20_000),
             batches: number("--batches", 150),
@@ -70,6 +75,10 @@ impl Plan {
 
     fn wants(&self, part: &str) -> bool {
         self.only.iter().any(|only| only == part)
+    }
+
+    fn takes(&self, kind: &str) -> bool {
+        self.kinds.iter().any(|taken| taken == kind)
     }
 
     /// A directory that goes with its value, on the disk that is to be measured.
@@ -114,7 +123,13 @@ pub fn measured_by(role: &str) -> Rate {
 pub fn start(role: &str) -> Child {
     let program = std::env::current_exe().expect("this program has a path");
     let arguments = std::env::args_os().skip(1);
-    Command::new(program).args(arguments).env(ROLE, role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts again")
+    Command::new(program)
+        .args(arguments)
+        .env(ROLE, role)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts again")
 }
 
 pub fn first_line(child: &mut Child) -> String {

@@ -38,7 +38,8 @@ impl Table {
             if reference.is_none_or(|reference| reference.group != row.group) {
                 text += &format!("\n{}, medians of {} rounds\n", row.group, row.rates.len());
                 let heads = ["", "a second", "rate", "CPU us each", "CPU"];
-                text += &format!("{:<20} {:>12} {:>8} {:>14} {:>8}\n", heads[0], heads[1], heads[2], heads[3], heads[4]);
+                text +=
+                    &format!("{:<20} {:>12} {:>8} {:>14} {:>8}\n", heads[0], heads[1], heads[2], heads[3], heads[4]);
                 reference = None;
             }
             if reference.is_none() || row.is_reference() {

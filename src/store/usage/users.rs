@@ -40,7 +40,7 @@ impl Users {
     /// A user nobody has seen before gets the next ord, and a name; its own row is for the caller to store. None if
     /// there is no ord left.
     pub fn find_or_create(&mut self, conn: &Connection, key: &DigestKey, user_id: &str) -> Result<Option<&mut User>> {
-        if self.cache.get_mut(user_id).is_none() {
+        if !self.cache.holds(user_id) {
             let digest = key.digest(Kind::User, user_id);
             let user = match User::find_by_digest(conn, &digest)? {
                 Some(user) => user,
@@ -116,16 +116,24 @@ impl Cache {
         Cache { young: HashMap::new(), old: HashMap::new(), weight: 0, weight_max }
     }
 
-    fn get_mut(&mut self, user_id: &str) -> Option<&mut User> {
-        if let Some((user_id, cached)) = self.old.remove_entry(user_id) {
-            self.weight += cached.weight;
-            self.young.insert(user_id, cached);
+    /// Whether the user is there; it is a young one then.
+    fn holds(&mut self, user_id: &str) -> bool {
+        if self.young.contains_key(user_id) {
+            return true;
         }
+        let Some((user_id, cached)) = self.old.remove_entry(user_id) else { return false };
+        self.weight += cached.weight;
+        self.young.insert(user_id, cached);
+        true
+    }
+
+    /// Of young ones.
+    fn get_mut(&mut self, user_id: &str) -> Option<&mut User> {
         self.young.get_mut(user_id).map(|cached| &mut cached.user)
     }
 
+    /// `user`: one that the cache does not hold.
     fn insert(&mut self, user_id: &str, user: User) {
-        self.forget(user_id);
         let weight = weight_of(&user);
         self.weight += weight;
         self.young.insert(user_id.into(), Cached { user, weight });
@@ -167,9 +175,9 @@ mod tests {
         for (ord, user_id) in ["asked", "left", "a", "b", "c", "d"].into_iter().enumerate() {
             cache.insert(user_id, User::new(ord as u32));
             cache.trim();
-            assert!(cache.get_mut("asked").is_some(), "after {user_id}");
+            assert!(cache.holds("asked"), "after {user_id}");
         }
-        assert!(cache.get_mut("left").is_none());
+        assert!(!cache.holds("left"));
         assert!(cache.young.len() + cache.old.len() <= 4);
     }
 
@@ -183,11 +191,12 @@ mod tests {
         assert_eq!((cache.young.len(), cache.old.len()), (2, 0));
         let pair = |team| Pair { team, service: NONE, first_day: Day::MIN };
         heavy.pairs = (NONE..2_000).map(pair).collect();
+        assert!(cache.holds("heavy"));
         *cache.get_mut("heavy").unwrap() = heavy;
         cache.weigh("heavy");
         cache.trim();
         assert_eq!((cache.young.len(), cache.old.len()), (0, 2));
-        assert!(cache.get_mut("light").is_some());
+        assert!(cache.holds("light"));
         cache.forget("light");
         assert_eq!(cache.weight, 0);
     }
@@ -200,6 +209,6 @@ mod tests {
         cache.insert("b", User::new(2));
         cache.forget("a");
         cache.forget("b");
-        assert!(cache.get_mut("a").is_none() && cache.get_mut("b").is_none());
+        assert!(!cache.holds("a") && !cache.holds("b"));
     }
 }
