@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::check::{Activity, Report, mixed, shown};
+use super::check::{Report, mixed, shown};
+use super::check_histories::Activity;
 use super::day_users::DayUsers;
 use super::explicit::ExplicitSession;
 use super::figures::UsageSnapshot;
@@ -16,7 +17,7 @@ use crate::error::Result;
 use crate::model::{DateRange, Day};
 use crate::store::varint::damaged;
 
-/// Adds every active day to `activity` in passing.
+/// Adds every user-day to `activity` in passing.
 pub(super) fn check_nodes(snapshot: &UsageSnapshot, activity: &mut Activity, report: &mut Report) -> Result<()> {
     let explicit = ExplicitStarts::load(snapshot.conn)?;
     let pending = snapshot.overlay.pending_months();
@@ -151,9 +152,7 @@ impl Truth {
         let (mut users, mut sessions) = (vec![], vec![]);
         UserDay::for_each(conn, month, |day, ord, user_day| {
             let cells = Cell::touched_by(user_day.active_pairs());
-            if !cells.is_empty() {
-                activity.add(ord, day)?;
-            }
+            activity.add_day(ord, day, &user_day)?;
             users.extend(cells.into_iter().map(|cell| (cell.key(Level::Day, day), ord)));
             let mut one = Starts::default();
             one.add(ord, 1);

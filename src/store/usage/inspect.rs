@@ -52,7 +52,7 @@ fn days(
     is_asked: impl Fn(Day) -> bool,
     names: &mut Names,
 ) -> Result<Vec<UserDayRecord>> {
-    let mut days = snapshot.overlay.active_days(snapshot.conn, ord)?;
+    let mut days = snapshot.overlay.history(snapshot.conn, ord)?.active_days();
     days.retain(|day| is_asked(*day));
     let unpack = |day: Day| -> Result<UserDayRecord> {
         let user_day = UserDay::load(snapshot.conn, day, ord)?.ok_or_else(damaged)?;

@@ -8,8 +8,10 @@
 
 #[cfg(test)]
 mod brute_force;
+mod by_user;
 mod changes;
 mod check;
+mod check_histories;
 mod check_nodes;
 mod check_users;
 mod day_codec;
@@ -23,6 +25,8 @@ pub mod facts;
 pub mod figures;
 mod fold;
 mod groups;
+mod history;
+mod history_codec;
 pub mod inspect;
 pub mod lattice;
 #[cfg(test)]
@@ -101,11 +105,11 @@ impl UsageWriter {
 
     /// False if there is no such user.
     pub fn erase(&mut self, conn: &Connection, user_id: &Id, history: History) -> Result<bool> {
-        // The overlay must know what this very transaction has recorded before it can tell the user's days.
+        // The overlay must know what this very transaction has recorded before it can tell the user's history.
         self.apply(conn)?;
         let overlay = self.rollups.overlay();
-        let days = |ord| overlay.active_days(conn, ord);
-        let erased = self.facts.erase(conn, user_id, history, &days, &mut self.delta)?;
+        let history_of = |ord| overlay.history(conn, ord);
+        let erased = self.facts.erase(conn, user_id, history, &history_of, &mut self.delta)?;
         // Without its history too: groups by user no longer show the id.
         self.is_changed |= erased;
         Ok(erased)
