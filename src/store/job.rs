@@ -3,8 +3,9 @@
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::retire::Retirement;
 use crate::error::{Error, Result};
-use crate::model::{History, Id, Registration, Rejected, SystemEvent, UsageEvent};
+use crate::model::{History, Id, Registration, Rejected, Retired, SystemEvent, UsageEvent};
 
 pub type Reply<T> = oneshot::Sender<Result<T>>;
 
@@ -27,6 +28,10 @@ pub enum Job {
         history: History,
         reply: Reply<bool>,
     },
+    Retire {
+        retirement: Retirement,
+        reply: Reply<Retired>,
+    },
     /// A change of control tables.
     Control(Box<dyn ControlJob>),
 }
@@ -44,6 +49,7 @@ impl Job {
             Job::Record { events, .. } => events.len(),
             Job::Register { registrations, .. } => registrations.len(),
             Job::Append { events, .. } => events.len(),
+            Job::Retire { retirement, .. } => retirement.rows_max,
             Job::Erase { .. } | Job::Control(_) => 1,
         }
     }

@@ -47,28 +47,43 @@ pub fn encode(users: &[u32], out: &mut Vec<u8>) {
 /// The ords of a packed set, ascending. Errors if it is damaged.
 pub fn decode(body: &[u8]) -> Result<Vec<u32>> {
     let mut users = vec![];
-    match Packed::open(body)? {
-        Packed::List(list) => for_each_listed(list, |ord| {
-            users.push(ord);
-            Ok(())
-        })?,
-        Packed::Words(base, words) => {
-            for (i, word) in words.chunks_exact(WORD_BYTES).enumerate() {
-                let mut rest = word_of(word);
-                let start = u32::try_from(base + i).ok().and_then(|word| word.checked_mul(WORD_BITS));
-                let start = start.ok_or_else(damaged)?;
-                while rest != 0 {
-                    users.push(start + rest.trailing_zeros());
-                    rest &= rest - 1;
-                }
-            }
-        }
-    }
+    decode_into(body, &mut users)?;
     Ok(users)
 }
 
+/// The same in place of what `users` held, for those who unpack many.
+pub fn decode_into(body: &[u8], users: &mut Vec<u32>) -> Result<()> {
+    users.clear();
+    match Packed::open(body)? {
+        Packed::List(list) => decode_list(list, users),
+        Packed::Words(base, words) => decode_words(base, words, users),
+    }
+}
+
+fn decode_list(list: &[u8], users: &mut Vec<u32>) -> Result<()> {
+    // A byte an entry at the least.
+    users.reserve(list.len());
+    for_each_listed(list, |ords| {
+        users.extend_from_slice(ords);
+        Ok(())
+    })
+}
+
+fn decode_words(base: usize, words: &[u8], users: &mut Vec<u32>) -> Result<()> {
+    for (i, word) in words.chunks_exact(WORD_BYTES).enumerate() {
+        let mut rest = word_of(word);
+        let start = u32::try_from(base + i).ok().and_then(|word| word.checked_mul(WORD_BITS));
+        let start = start.ok_or_else(damaged)?;
+        while rest != 0 {
+            users.push(start + rest.trailing_zeros());
+            rest &= rest - 1;
+        }
+    }
+    Ok(())
+}
+
 enum Packed<'a> {
-    List(Cursor<'a>),
+    List(&'a [u8]),
     /// The base word's index, and the bytes of whole words.
     Words(usize, &'a [u8]),
 }
@@ -77,10 +92,10 @@ impl Packed<'_> {
     fn open(body: &[u8]) -> Result<Packed<'_>> {
         let mut cursor = Cursor::new(body);
         if cursor.is_empty() {
-            return Ok(Packed::List(cursor));
+            return Ok(Packed::List(&[]));
         }
         match cursor.byte()? {
-            LIST => Ok(Packed::List(cursor)),
+            LIST => Ok(Packed::List(cursor.rest())),
             WORDS => {
                 let base = cursor.u32()? as usize;
                 let whole = cursor.rest().len().is_multiple_of(WORD_BYTES);
@@ -91,16 +106,50 @@ impl Packed<'_> {
     }
 }
 
-fn for_each_listed(mut list: Cursor, mut visit: impl FnMut(u32) -> Result<()>) -> Result<()> {
-    let mut next = if list.is_empty() { return Ok(()) } else { list.u32()? };
-    loop {
-        visit(next)?;
-        if list.is_empty() {
-            return Ok(());
+/// Calls with the ords of a list, ascending, a few at a time.
+fn for_each_listed(mut list: &[u8], mut visit: impl FnMut(&[u32]) -> Result<()>) -> Result<()> {
+    let mut last = None;
+    while !list.is_empty() {
+        if let (Some(previous), Some(window)) = (last, list.first_chunk()) {
+            let (ords, taken) = short_steps(previous, u64::from_le_bytes(*window));
+            if taken > 0 {
+                if !(previous < ords[0] && ords.is_sorted_by(|a, b| a < b)) {
+                    return Err(damaged());
+                }
+                visit(&ords)?;
+                last = Some(ords[SHORT_STEPS - 1]);
+                list = &list[taken..];
+                continue;
+            }
         }
-        let step = list.u32()?;
-        next = next.checked_add(step).filter(|_| step > 0).ok_or_else(damaged)?;
+        let mut cursor = Cursor::new(list);
+        let step = cursor.u32()?;
+        let next = last.unwrap_or(0u32).checked_add(step).filter(|_| step > 0 || last.is_none()).ok_or_else(damaged)?;
+        visit(&[next])?;
+        last = Some(next);
+        list = cursor.rest();
     }
+    Ok(())
+}
+
+const SHORT_STEPS: usize = 4;
+
+/// The next four ords and how many bytes they take, if these are steps of one or two bytes each, as most are: read from
+/// one word without a branch that depends on them. Nothing is taken otherwise.
+#[inline(always)]
+fn short_steps(previous: u32, mut window: u64) -> ([u32; SHORT_STEPS], usize) {
+    let mut ords = [0; SHORT_STEPS];
+    let (mut ord, mut taken, mut is_long) = (previous, 0, false);
+    for slot in &mut ords {
+        let two = window >> 7 & 1;
+        is_long |= window & 0x8080 == 0x8080;
+        let step = window & 0x7f | window >> 1 & 0x3f80 & two.wrapping_neg();
+        window >>= 8 << two;
+        taken += 1 + two as usize;
+        ord = ord.wrapping_add(step as u32);
+        *slot = ord;
+    }
+    (ords, if is_long { 0 } else { taken })
 }
 
 fn word_of(bytes: &[u8]) -> u64 {
@@ -178,7 +227,7 @@ impl UserBits {
     /// Adds the users of a packed set without unpacking it. Errors if it is damaged.
     pub fn insert_packed(&mut self, body: &[u8]) -> Result<()> {
         match Packed::open(body)? {
-            Packed::List(list) => for_each_listed(list, |ord| self.insert(ord)),
+            Packed::List(list) => for_each_listed(list, |ords| ords.iter().try_for_each(|ord| self.insert(*ord))),
             Packed::Words(base, words) => {
                 let end = base + words.len() / WORD_BYTES;
                 let target = self.words.get_mut(base..end).ok_or_else(damaged)?;
