@@ -8,13 +8,14 @@ use rusqlite::Connection;
 
 use super::log::{self, EventRow, LogSnapshot};
 use super::usage::figures::{self, UsageSnapshot};
+use super::usage::horizon::{self, Horizon, PrunableUsage};
 use super::usage::inspect;
 use super::view::View;
 use super::{Inner, open};
 use crate::error::{Error, Result};
 use crate::model::{
-    ArrivalPage, DateRange, Figures, Group, GroupBy, GroupPage, Id, Interval, LogFilter, LogPage, Period, Position,
-    Start, TimeOrder, UsageFilter, UserRecord,
+    ArrivalPage, DateRange, Day, Figures, Group, GroupBy, GroupPage, Id, Interval, LogFilter, LogPage, Period,
+    Position, Start, TimeOrder, UsageFilter, UserRecord,
 };
 
 /// Idle connections kept; as many are made as there are readers at once.
@@ -118,6 +119,22 @@ impl<'s> Snapshot<'s> {
     /// None if there is no such user.
     pub fn user(&self, user_id: &Id, range: Option<DateRange>) -> Result<Option<UserRecord>> {
         inspect::user_record(&self.usage(), user_id, range)
+    }
+
+    /// The day from which on usage events are taken; None if any is.
+    pub fn usage_horizon(&self) -> Result<Option<Day>> {
+        Ok(Horizon::load(self.conn())?.told())
+    }
+
+    /// Whether [`super::Store::prune_usage`] would have anything to do.
+    pub fn is_usage_pruning_due(&self, before: Day) -> Result<bool> {
+        let horizon = Horizon::load(self.conn())?;
+        Ok(horizon.day < before.month_start() || horizon.is_pruning())
+    }
+
+    /// What [`super::Store::prune_usage`] would remove in the end. Reads all of it.
+    pub fn prunable_usage(&self, before: Day) -> Result<PrunableUsage> {
+        horizon::prunable(self.conn(), before)
     }
 
     /// A page of the log in time order.

@@ -202,6 +202,11 @@ impl Writer {
                     self.scrub = true;
                     progress.answer(reply, erased);
                 }
+                Job::PruneUsage { before, rows_max, reply } => {
+                    recorded.run(progress, |events| self.usage.record(&self.conn, events));
+                    let pruned = progress.attempt(|| self.usage.prune(&self.conn, before, rows_max));
+                    progress.answer(reply, pruned);
+                }
                 Job::Control(mut control) => {
                     progress.attempt(|| control.run(&self.conn));
                     progress.finish(control);

@@ -8,6 +8,7 @@ mod issuer;
 mod keys;
 mod limits;
 mod path;
+mod prune;
 mod tokens;
 mod user_record;
 
@@ -59,6 +60,8 @@ pub async fn answer<B: Body<Data = Bytes>>(
         AdminRoute::SetLimit => limits::set(service, json).await,
         AdminRoute::ClearLimit => limits::clear(service, query).await,
         AdminRoute::Check => check(service).await,
+        AdminRoute::ShowPrunable => prune::show(service, query).await,
+        AdminRoute::PruneUsage => prune::usage(service, json).await,
         AdminRoute::ShowUser(id) => user_record::show(service, query, id).await,
         AdminRoute::EndExportLinks(id) => exports::end_links(service, &id).await,
     }

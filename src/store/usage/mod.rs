@@ -22,6 +22,7 @@ pub mod facts;
 pub mod figures;
 mod fold;
 mod groups;
+pub mod horizon;
 pub mod inspect;
 pub mod lattice;
 #[cfg(test)]
@@ -56,12 +57,13 @@ use rusqlite::Connection;
 use self::delta::Delta;
 pub use self::facts::Bounds;
 use self::facts::Facts;
+use self::horizon::PrunedUsage;
 pub use self::rebuild::rebuild;
 pub use self::rollup::Overlay;
 use self::rollup::Rollups;
 use super::digest::DigestKey;
 use crate::error::Result;
-use crate::model::{History, Id, Registration, Rejected, Timestamp, UsageEvent};
+use crate::model::{Day, History, Id, Registration, Rejected, Timestamp, UsageEvent};
 
 /// The writer's side of usage. Everything it does belongs to the transaction of the connection it is given; after a
 /// rollback it must be loaded anew.
@@ -107,6 +109,23 @@ impl UsageWriter {
         // Without its history too: groups by user no longer show the id.
         self.is_changed |= erased;
         Ok(erased)
+    }
+
+    /// Raises the horizon to the month of `before`, unless it is there already, and removes some of what lies behind it.
+    pub fn prune(&mut self, conn: &Connection, before: Day, rows_max: usize) -> Result<PrunedUsage> {
+        // What this very transaction has recorded must be folded before its rows go, too.
+        self.apply(conn)?;
+        let horizon = &mut self.facts.horizon;
+        let is_raised = horizon.raise(conn, before, self.rollups.seq())?;
+        if !horizon.is_pruning() {
+            return Ok(PrunedUsage { removed: 0, is_raised, is_done: true });
+        }
+        if !self.rollups.has_folded(horizon.awaits()) {
+            self.rollups.fold_soon(horizon.awaits());
+            return Ok(PrunedUsage { removed: 0, is_raised, is_done: false });
+        }
+        let removed = horizon.remove_slice(conn, rows_max)?;
+        Ok(PrunedUsage { removed, is_raised, is_done: !horizon.is_pruning() })
     }
 
     /// Ends the transaction's work: rollups are true to the base facts again. Returns whether any answer can change.
