@@ -119,10 +119,13 @@ impl Sweeper {
             return Ok(None);
         }
         let begun = self.clock.monotonic();
-        let pruned = self.store.prune_usage(before, USER_DAYS_PER_SLICE).await?;
+        let pruned = self.store.prune_usage(before, USER_DAYS_PER_SLICE).await;
         let took = self.clock.monotonic() - begun;
         self.pause(took.max(PAUSE_MIN)).await;
-        Ok(Some(pruned.removed))
+        match pruned {
+            Err(Error { kind: Kind::Busy { .. }, .. }) => Ok(Some(0)),
+            pruned => Ok(Some(pruned?.removed)),
+        }
     }
 
     /// Until the writer has little before it, within reason. False if it is time to end.
@@ -145,10 +148,9 @@ impl Sweeper {
         }
     }
 
-    /// The operator hears of a failure once, and of the next one when it is another. A busy writer is none.
+    /// The operator hears of a failure once, and of the next one when it is another.
     fn tell(&mut self, failed: Option<Error>) {
-        let message = failed.filter(|error| !matches!(error.kind, Kind::Busy { .. })).map(|error| error.message);
-        let message = message.unwrap_or_default();
+        let message = failed.map(|error| error.message).unwrap_or_default();
         if !message.is_empty() && message != self.told {
             let _ = writeln!(std::io::stderr(), "warning: retention is not kept for now: {message}");
         }

@@ -126,6 +126,11 @@ impl<'s> Snapshot<'s> {
         Ok(Horizon::load(self.conn())?.told())
     }
 
+    /// The day from which on base facts of usage are whole: those from before have gone. None if all are there.
+    pub fn usage_facts_from(&self) -> Result<Option<Day>> {
+        Ok(Horizon::load(self.conn())?.facts_from())
+    }
+
     /// Whether [`super::Store::prune_usage`] would have anything to do.
     pub fn is_usage_pruning_due(&self, before: Day) -> Result<bool> {
         let horizon = Horizon::load(self.conn())?;
@@ -211,7 +216,8 @@ impl<'s> Snapshot<'s> {
         figures::visit_groups(&self.usage(), range, filter, by, visit)
     }
 
-    /// Recomputes every rollup and count from the base facts. One line for each thing that differs; none is well.
+    /// Recomputes every rollup and count from the base facts, as far back as these are whole; what is older is compared
+    /// with each other. One line for each thing that differs; none is well.
     pub fn check(&self) -> Result<Vec<String>> {
         let parts = [
             ("SQLite", self.damaged_pages()),

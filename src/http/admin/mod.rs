@@ -70,12 +70,19 @@ pub async fn answer<B: Body<Data = Bytes>>(
 #[derive(Serialize)]
 struct CheckBody {
     differs: Vec<String>,
+    /// The day from which on usage was recomputed from base facts, where those from before have gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_facts_from: Option<String>,
 }
 
 /// `POST /admin/check`: recomputes every rollup from the base facts; one line for each thing that differs.
 async fn check(service: &Arc<Service>) -> Result<Reply> {
-    let differs = service.long_read(|store: &Store| store.snapshot()?.check()).await?;
-    Reply::json_of(StatusCode::OK, &CheckBody { differs })
+    let check = |store: &Store| {
+        let snapshot = store.snapshot()?;
+        Ok((snapshot.check()?, snapshot.usage_facts_from()?))
+    };
+    let (differs, from) = service.long_read(check).await?;
+    Reply::json_of(StatusCode::OK, &CheckBody { differs, usage_facts_from: from.map(|day| day.to_string()) })
 }
 
 /// Reads what a new credential may do: at least one scope or role.

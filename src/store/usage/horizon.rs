@@ -66,6 +66,11 @@ impl Horizon {
         Some(self.day).filter(|day| *day > Day::MIN)
     }
 
+    /// The day from which on base facts are whole; None if they are from ever.
+    pub fn facts_from(&self) -> Option<Day> {
+        Some(self.whole_from).filter(|day| *day > Day::MIN)
+    }
+
     /// Advances to the first day of the month of `before`, unless that lies behind. `seq`: that of the last delta. Returns
     /// whether it has moved.
     pub fn raise(&mut self, conn: &Connection, before: Day, seq: i64) -> Result<bool> {
