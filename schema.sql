@@ -99,7 +99,8 @@ create table usage_node (
   kind integer not null,
   users integer not null,
   sessions integer not null,
-  body blob not null
+  body blob not null,
+  extras blob not null                   -- of a day: which users started more or fewer sessions than one
 ) strict;
 
 -- Users that enter a cell's scope (kind 0) or leave it by deactivation (kind 1) on a day; and sums per year.

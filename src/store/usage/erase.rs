@@ -54,8 +54,8 @@ fn remove_history(conn: &Connection, user: &User, days: &[Day], delta: &mut Delt
     const DELETE_USER: &str = "delete from usage_user where ord = :ord";
     for day in days {
         let record = UserDay::load(conn, *day, user.ord)?.ok_or_else(damaged)?;
-        delta.removed.extend(record.facts(*day, user.ord));
-        record.count_sessions(*day, -1, delta);
+        record.facts(*day, user.ord).for_each(|fact| delta.remove(fact));
+        record.count_sessions(*day, user.ord, -1, delta);
         conn.prepare_cached(DELETE_DAY)?.execute(named_params! {":key": row_key(*day, user.ord)})?;
     }
     ExplicitSession::remove_all(conn, user.ord, delta)?;

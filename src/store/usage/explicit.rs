@@ -6,7 +6,7 @@
 use rusqlite::{Connection, named_params};
 
 use super::days::Touch;
-use super::delta::{CountKind, Delta};
+use super::delta::Delta;
 use super::lattice::{Cell, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use crate::error::Result;
 use crate::model::{Day, Timestamp};
@@ -23,6 +23,7 @@ impl ExplicitSession {
     /// The session as `known` so far with more events; None if they change nothing. Reports to `delta` what changes in
     /// the counts.
     pub fn join(
+        ord: u32,
         known: Option<ExplicitSession>,
         events: impl Iterator<Item = Touch>,
         delta: &mut Delta,
@@ -38,15 +39,13 @@ impl ExplicitSession {
         if joined == known {
             return None;
         }
-        known.inspect(|session| session.count(-1, delta));
-        joined.inspect(|session| session.count(1, delta))
+        known.inspect(|session| session.count(ord, -1, delta));
+        joined.inspect(|session| session.count(ord, 1, delta))
     }
 
-    /// Reports that so many more such sessions start.
-    pub fn count(&self, n: i32, delta: &mut Delta) {
-        for cell in Cell::touched_by(self.pairs.iter().copied()) {
-            delta.count(CountKind::Sessions, cell, self.start_at.day(), n);
-        }
+    /// Reports that so many more such sessions of the user start.
+    pub fn count(&self, ord: u32, n: i32, delta: &mut Delta) {
+        delta.count_session(self.start_at.day(), ord, self.pairs.iter().copied(), n);
     }
 
     pub fn find(conn: &Connection, ord: u32, digest: &[u8; 16]) -> Result<Option<ExplicitSession>> {
@@ -98,7 +97,7 @@ impl ExplicitSession {
     pub fn remove_all(conn: &Connection, ord: u32, delta: &mut Delta) -> Result<()> {
         const DELETE_SESSIONS: &str = "delete from usage_session where ord = :ord";
         for session in ExplicitSession::of_user(conn, ord)? {
-            session.count(-1, delta);
+            session.count(ord, -1, delta);
         }
         conn.prepare_cached(DELETE_SESSIONS)?.execute(named_params! {":ord": ord})?;
         Ok(())

@@ -126,11 +126,11 @@ impl Facts {
             Some(known) if known.contains(day) => UserDay::load_with(&mut select, day, ord),
             _ => Ok(None),
         };
-        let mut days = Days::new(&mut load);
+        let mut days = Days::new(ord, &mut load);
         let mut is_changed = false;
         for uses in uses.chunk_by(|one, next| one.session_id == next.session_id) {
             for one in uses {
-                days.note_activity(ord, one.touch, delta)?;
+                days.note_activity(one.touch, delta)?;
                 is_changed |= user.observe(one.touch, delta);
             }
             match uses[0].session_id {
@@ -138,7 +138,7 @@ impl Facts {
                 Some(session_id) => {
                     let digest = self.key.digest(Kind::Session, session_id);
                     let known = ExplicitSession::find(conn, ord, &digest)?;
-                    let joined = ExplicitSession::join(known, uses.iter().map(|one| one.touch), delta);
+                    let joined = ExplicitSession::join(ord, known, uses.iter().map(|one| one.touch), delta);
                     joined.into_iter().for_each(|session| changes.session(ord, digest, session));
                 }
             }

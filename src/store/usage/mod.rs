@@ -13,6 +13,7 @@ mod check;
 mod check_nodes;
 mod check_users;
 mod day_codec;
+mod day_users;
 mod days;
 pub mod delta;
 mod erase;

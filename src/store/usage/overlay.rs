@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::delta::CountKind;
 use super::lattice::{Cell, CellKey, Level};
-use super::run::{CellUsers, Run, counts_between};
+use super::run::{CellExtras, CellUsers, Run, counts_between};
 use super::sets::UserBits;
 use crate::error::Result;
 use crate::model::{DateRange, Day};
@@ -97,6 +97,26 @@ impl Overlay {
         }
     }
 
+    /// Calls with each day and signed change of the extra of a user in the cell.
+    pub(super) fn for_each_extra(&self, cell: Cell, range: DateRange, mut visit: impl FnMut(Day, u32, i64)) {
+        let (from, to) = bounds(cell, range);
+        for (run, cursor) in self.runs() {
+            let CellExtras { at, n } = &run.extras;
+            let range = at.between(from.max(cursor), to);
+            let entries = at.keys[range.clone()].iter().zip(&at.ords[range.clone()]).zip(&n[range]);
+            entries.for_each(|((key, ord), n)| visit(key.day(), *ord, i64::from(*n)));
+        }
+    }
+
+    /// By how many sessions that start in the range and touch the cell the nodes are behind.
+    pub(super) fn sessions(&self, cell: Cell, range: DateRange) -> i64 {
+        let len =
+            |column: fn(&Run) -> &CellUsers| self.slices(cell, range, column).map(<[u32]>::len).sum::<usize>() as i64;
+        let mut sum = len(|run| &run.added) - len(|run| &run.removed);
+        self.for_each_extra(cell, range, |_, _, n| sum += n);
+        sum
+    }
+
     /// Calls with each day and signed change of a count in the range.
     pub(super) fn for_each_count(
         &self,
@@ -133,13 +153,12 @@ impl Overlay {
         let mut months = BTreeSet::new();
         let mut add = |key: CellKey| months.insert((key.day().month_start(), key.cell()));
         for (run, cursor) in self.runs() {
-            for column in [&run.added, &run.removed] {
+            for column in [&run.added, &run.removed, &run.extras.at] {
                 let mut keys = column.keys[column.keys.partition_point(|key| *key < cursor)..].to_vec();
                 keys.dedup();
                 keys.into_iter().for_each(|key| _ = add(key));
             }
         }
-        self.for_each_pending_count(CountKind::Sessions, |key, _| _ = add(key));
         months
     }
 

@@ -22,7 +22,7 @@ pub fn rebuild(conn: &Connection) -> Result<()> {
     rebuild_in_pieces(conn, Tuning::default(), 100_000)
 }
 
-/// `piece`: about how many facts and counts one delta holds, so that memory does not grow with the database.
+/// `piece`: about how many extras and counts one delta holds before it is netted, so that memory does not grow with the database.
 pub(super) fn rebuild_in_pieces(conn: &Connection, tuning: Tuning, piece: usize) -> Result<()> {
     conn.execute_batch(FORGET)?;
     let mut pieces = Pieces {
@@ -38,12 +38,12 @@ pub(super) fn rebuild_in_pieces(conn: &Connection, tuning: Tuning, piece: usize)
     })?;
     let all = DateRange::new(Day::MIN, Day::MAX).expect("the calendar ends after it begins");
     UserDay::for_each(conn, all, |day, ord, record| {
-        pieces.delta.added.extend(record.facts(day, ord));
-        record.count_sessions(day, 1, &mut pieces.delta);
+        record.facts(day, ord).for_each(|fact| pieces.delta.add(fact));
+        record.count_sessions(day, ord, 1, &mut pieces.delta);
         pieces.next()
     })?;
-    ExplicitSession::for_each(conn, |_, session| {
-        session.count(1, &mut pieces.delta);
+    ExplicitSession::for_each(conn, |ord, session| {
+        session.count(ord, 1, &mut pieces.delta);
         pieces.next()
     })?;
     pieces.apply()
@@ -59,7 +59,7 @@ struct Pieces<'a> {
 
 impl Pieces<'_> {
     fn next(&mut self) -> Result<()> {
-        if self.delta.added.len() + self.delta.counts.len() < self.len_max { Ok(()) } else { self.apply() }
+        if self.delta.extras.len() + self.delta.counts.len() < self.len_max { Ok(()) } else { self.apply() }
     }
 
     fn apply(&mut self) -> Result<()> {

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::delta::{Count, CountKind, Delta, Fact};
+use super::delta::{Count, CountKind, Delta, Extra, Fact};
 use super::lattice::{Cell, CellKey, Level};
 use crate::model::Day;
 
@@ -19,6 +19,13 @@ pub struct CellUsers {
     pub ords: Vec<u32>,
 }
 
+/// Signed changes of the extras of users, sorted by a cell's day and the user; none is 0.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CellExtras {
+    pub at: CellUsers,
+    pub n: Vec<i32>,
+}
+
 /// Signed changes of a count, sorted by cell and day.
 pub type CellCounts = Vec<(CellKey, i64)>;
 
@@ -27,7 +34,8 @@ pub struct Run {
     pub added: CellUsers,
     pub removed: CellUsers,
     /// By [`CountKind`].
-    counts: [CellCounts; 3],
+    counts: [CellCounts; 2],
+    pub extras: CellExtras,
     /// The same activity by user: sorted pairs, less those of `removed_users`.
     pub active_days: Vec<(u32, Day)>,
     /// Users whose history was removed, sorted.
@@ -45,8 +53,8 @@ impl Run {
         let run = Run {
             added: CellUsers::new(&delta.added),
             removed: CellUsers::new(&delta.removed),
-            counts: [CountKind::Entered, CountKind::Left, CountKind::Sessions]
-                .map(|kind| counts_of(kind, &delta.counts)),
+            counts: [CountKind::Entered, CountKind::Left].map(|kind| counts_of(kind, &delta.counts)),
+            extras: CellExtras::new(&delta.extras),
             active_days,
             removed_users,
         };
@@ -58,6 +66,7 @@ impl Run {
             added: CellUsers::merge(&a.added, &b.added),
             removed: CellUsers::merge(&a.removed, &b.removed),
             counts: std::array::from_fn(|kind| net(merge_sorted(&a.counts[kind], &b.counts[kind]))),
+            extras: CellExtras::merge(&a.extras, &b.extras),
             active_days: merge_sorted(&a.active_days, &b.active_days),
             removed_users: merge_sorted(&a.removed_users, &b.removed_users),
         };
@@ -90,7 +99,8 @@ impl Run {
 
     /// How many entries of cells it holds: what folding it takes.
     pub fn entries(&self) -> usize {
-        self.added.ords.len() + self.removed.ords.len() + self.counts.iter().map(Vec::len).sum::<usize>()
+        let counts = self.counts.iter().map(Vec::len).sum::<usize>();
+        self.added.ords.len() + self.removed.ords.len() + self.extras.n.len() + counts
     }
 }
 
@@ -164,6 +174,66 @@ impl CellUsers {
     }
 }
 
+impl CellExtras {
+    fn new(extras: &[Extra]) -> CellExtras {
+        let mut entries = Vec::with_capacity(extras.len() * 4);
+        for extra in extras {
+            for (i, cell) in Cell::touched(extra.team, extra.service).into_iter().enumerate() {
+                if extra.cells >> i & 1 == 1 {
+                    entries.push((cell.key(Level::Day, extra.day), extra.ord, extra.n));
+                }
+            }
+        }
+        entries.sort_unstable();
+        let mut out = CellExtras::default();
+        entries.into_iter().for_each(|(key, ord, n)| out.push(key, ord, n));
+        out.drop_zero();
+        out
+    }
+
+    fn merge(a: &CellExtras, b: &CellExtras) -> CellExtras {
+        let mut out = CellExtras::default();
+        let (mut left, mut right) = (a.iter().peekable(), b.iter().peekable());
+        loop {
+            let from_left = match (left.peek(), right.peek()) {
+                (Some(a), Some(b)) => (a.0, a.1) <= (b.0, b.1),
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => break,
+            };
+            if let Some((key, ord, n)) = if from_left { left.next() } else { right.next() } {
+                out.push(key, ord, n);
+            }
+        }
+        out.drop_zero();
+        out
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (CellKey, u32, i32)> {
+        self.at.iter().zip(&self.n).map(|((key, ord), n)| (key, ord, *n))
+    }
+
+    /// Adds to the last entry if that is of the same user on the same cell's day.
+    fn push(&mut self, key: CellKey, ord: u32, n: i32) {
+        match self.n.last_mut() {
+            Some(last) if self.at.keys.last() == Some(&key) && self.at.ords.last() == Some(&ord) => *last += n,
+            _ => {
+                self.at.keys.push(key);
+                self.at.ords.push(ord);
+                self.n.push(n);
+            }
+        }
+    }
+
+    fn drop_zero(&mut self) {
+        if self.n.contains(&0) {
+            let (keys, ords) = self.iter().filter(|entry| entry.2 != 0).map(|(key, ord, _)| (key, ord)).unzip();
+            self.at = CellUsers { keys, ords };
+            self.n.retain(|n| *n != 0);
+        }
+    }
+}
+
 fn counts_of(kind: CountKind, counts: &[Count]) -> CellCounts {
     let mut counts: CellCounts = counts
         .iter()
@@ -218,8 +288,8 @@ mod tests {
     }
 
     fn count() -> impl Strategy<Value = Count> {
-        (0..3usize, 0..3u32, 0..3u32, 0..5u32, -2..3i32).prop_map(|(kind, team, service, day, n)| Count {
-            kind: [CountKind::Entered, CountKind::Left, CountKind::Sessions][kind],
+        (0..2usize, 0..3u32, 0..3u32, 0..5u32, -2..3i32).prop_map(|(kind, team, service, day, n)| Count {
+            kind: [CountKind::Entered, CountKind::Left][kind],
             cell: Cell::new(team, service),
             day: Day::from_index(day).unwrap(),
             n,
@@ -240,12 +310,26 @@ mod tests {
                             fact.cells &= !(1 << i);
                         }
                     }
-                    delta.added.push(fact);
+                    delta.add(fact);
+                    // Up to two sessions, some of them by users who were not active.
+                    let seen = fact.ord % 3;
+                    delta.count_pair(
+                        fact.day,
+                        fact.ord,
+                        (fact.team, fact.service),
+                        fact.cells | seen as u8,
+                        seen as i32,
+                    );
                 }
+                delta.net();
                 deltas.push(delta);
             }
-            let removed = deltas.iter().flat_map(|delta| &delta.added).filter(|fact| fact.ord < 5).copied().collect();
-            deltas.push(Delta { removed, ..Delta::default() });
+            let mut last = Delta::default();
+            let gone = |fact: &&Fact| fact.ord < 5;
+            last.removed = deltas.iter().flat_map(|delta| &delta.added).filter(gone).copied().collect();
+            let extras = deltas.iter().flat_map(|delta| &delta.extras).filter(|extra| extra.ord < 5);
+            last.extras = extras.map(|extra| Extra { n: -extra.n, ..*extra }).collect();
+            deltas.push(last);
             deltas
         })
     }
@@ -255,6 +339,7 @@ mod tests {
             added: deltas.iter().flat_map(|delta| delta.added.clone()).collect(),
             removed: deltas.iter().flat_map(|delta| delta.removed.clone()).collect(),
             counts: deltas.iter().flat_map(|delta| delta.counts.clone()).collect(),
+            extras: deltas.iter().flat_map(|delta| delta.extras.clone()).collect(),
         }
     }
 
@@ -276,7 +361,8 @@ mod tests {
         fn what_is_added_and_removed_in_one_run_leaves_no_trace(deltas in deltas()) {
             let run = Run::new(&all(&deltas));
             prop_assert!(run.removed.keys.is_empty());
-            prop_assert!(run.added.ords.iter().all(|ord| *ord >= 5));
+            prop_assert!(run.added.ords.iter().chain(&run.extras.at.ords).all(|ord| *ord >= 5));
+            prop_assert!(run.extras.iter().is_sorted() && run.extras.n.iter().all(|n| *n != 0));
             prop_assert!(run.active_days.iter().all(|(ord, _)| *ord >= 5));
             prop_assert!(run.added.iter().is_sorted() && run.active_days.is_sorted());
         }

@@ -115,6 +115,27 @@ pub fn sum(delta: &Delta, kind: CountKind, cell: Cell) -> i32 {
     delta.counts.iter().filter(|count| (count.kind, count.cell) == (kind, cell)).map(|count| count.n).sum()
 }
 
+/// By how much the sessions of a cell grow.
+pub fn sessions(delta: &Delta, cell: Cell) -> i32 {
+    sessions_by_user(delta).into_iter().filter(|((_, _, of), _)| *of == cell).map(|(_, n)| n).sum()
+}
+
+/// By how much the sessions of each user grow by day and cell, where they do.
+pub fn sessions_by_user(delta: &Delta) -> BTreeMap<(Day, u32, Cell), i32> {
+    let facts = [(&delta.added, 1), (&delta.removed, -1)];
+    let facts = facts.into_iter().flat_map(|(facts, n)| facts.iter().map(move |fact| (fact, n)));
+    let facts = facts.map(|(fact, n)| (fact.day, fact.ord, fact.team, fact.service, fact.cells, n));
+    let extras = delta.extras.iter().map(|e| (e.day, e.ord, e.team, e.service, e.cells, e.n));
+    let mut sums = BTreeMap::new();
+    for (day, ord, team, service, cells, n) in facts.chain(extras) {
+        for (bit, cell) in Cell::touched(team, service).into_iter().enumerate() {
+            *sums.entry((day, ord, cell)).or_default() += i32::from(cells >> bit & 1) * n;
+        }
+    }
+    sums.retain(|_, n| *n != 0);
+    sums
+}
+
 pub fn events(users: &'static [&'static str]) -> impl Strategy<Value = Vec<UsageEvent>> {
     let user = prop::sample::select(users);
     let minutes = prop_oneof![-90..90i64, (-8..8i64).prop_map(|n| n * 720), (-100..100i64).prop_map(|n| n * 30)];
@@ -133,11 +154,12 @@ pub fn name_all(store: &mut Store) -> Delta {
     store.record(&[event("namer", 0, "red", "mail", ""), event("namer", 0, "blue", "chat", "")])
 }
 
-/// What the rollups hold after these deltas: counts, and active (day, ord, cell).
+/// What the rollups hold after these deltas: counts, active (day, ord, cell), and sessions by it.
 #[derive(PartialEq, Eq, Debug, Default)]
 pub struct Rolled {
     pub counts: BTreeMap<(CountKind, Cell, Day), i32>,
     pub active: BTreeSet<(Day, u32, Cell)>,
+    pub sessions: BTreeMap<(Day, u32, Cell), i32>,
 }
 
 impl Rolled {
@@ -146,6 +168,10 @@ impl Rolled {
             *self.counts.entry((count.kind, count.cell, count.day)).or_default() += count.n;
         }
         self.counts.retain(|_, n| *n != 0);
+        for (place, n) in sessions_by_user(delta) {
+            *self.sessions.entry(place).or_default() += n;
+        }
+        self.sessions.retain(|_, n| *n != 0);
         for (facts, is_added) in [(&delta.added, true), (&delta.removed, false)] {
             for fact in facts {
                 for (bit, cell) in Cell::touched(fact.team, fact.service).into_iter().enumerate() {

@@ -1,10 +1,8 @@
 //! One user's activity on one day. Its packed form is in `day_codec`.
 
-use std::collections::HashSet;
-
 use rusqlite::{Connection, OptionalExtension, Statement, named_params};
 
-use super::delta::{CountKind, Delta, Fact};
+use super::delta::{Delta, Fact};
 use super::lattice::Cell;
 use crate::error::Result;
 use crate::model::{DateRange, Day, Timestamp};
@@ -89,26 +87,16 @@ impl UserDay {
         self.activities.iter().filter(|activity| activity.quarters != 0).map(|a| (a.team, a.service))
     }
 
-    /// The activity as it might have come in: each cell of the day is in exactly one of the facts. For days as they are
-    /// read from the database, whose pairs are sorted.
+    /// The activity as it might have come in: each cell of the day is in exactly one of the facts.
     pub fn facts(&self, day: Day, ord: u32) -> impl Iterator<Item = Fact> {
-        let mut last_team = None;
-        let mut services = HashSet::new();
-        self.active_pairs().map(move |(team, service)| {
-            let is_first = last_team.is_none();
-            let is_new_team = last_team.replace(team) != Some(team);
-            let is_new_service = services.insert(service);
-            let cells = u8::from(is_first) | u8::from(is_new_team) << 1 | u8::from(is_new_service) << 2 | 1 << 3;
-            Fact { day, ord, team, service, cells }
-        })
+        let fact = move |((team, service), cells)| Fact { day, ord, team, service, cells };
+        Cell::first_touched_by(self.active_pairs()).into_iter().map(fact)
     }
 
     /// Reports that each session that starts on this day is there `n` times more.
-    pub fn count_sessions(&self, day: Day, n: i32, delta: &mut Delta) {
+    pub fn count_sessions(&self, day: Day, ord: u32, n: i32, delta: &mut Delta) {
         for session in &self.sessions {
-            for cell in Cell::touched_by(self.pairs(session)) {
-                delta.count(CountKind::Sessions, cell, day, n);
-            }
+            delta.count_session(day, ord, self.pairs(session), n);
         }
     }
 
