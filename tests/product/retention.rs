@@ -57,11 +57,14 @@ fn what_touches_the_horizon_stays_whole_and_what_lies_before_it_is_rejected() {
     let database = directory.path().join("analytics.db");
     let server = Process::serve(&database);
     let client = server.client();
-    send(&client, &[
-        "ann red web - 2024-03-31T23:45:00Z",
-        "ann red web - 2024-03-30T10:00:00Z",
-        "bob red web s 2024-01-01T10:00:00Z",
-    ]);
+    send(
+        &client,
+        &[
+            "ann red web - 2024-03-31T23:45:00Z",
+            "ann red web - 2024-03-30T10:00:00Z",
+            "bob red web s 2024-01-01T10:00:00Z",
+        ],
+    );
     assert!(prune(&database, &[]).status.success());
     let late = json!([
         {"user_id": "ann", "timestamp": "2024-03-31T23:59:59Z"},
@@ -139,6 +142,7 @@ fn answers(client: &Client) -> Vec<Value> {
             answers.push(report(client, days, parameters));
         }
     }
-    answers.push(client.json(&url("/reports/usage-summary", &[("start_date", "2023-01-01"), ("end_date", "2023-12-31")])));
+    answers
+        .push(client.json(&url("/reports/usage-summary", &[("start_date", "2023-01-01"), ("end_date", "2023-12-31")])));
     answers
 }

@@ -6,10 +6,9 @@ use super::changes::Changes;
 use super::days::{Days, Touch};
 use super::delta::Delta;
 use super::explicit::ExplicitSession;
-pub use super::explicit::explicit_session_days;
+use super::history::UserHistory;
 use super::horizon::Horizon;
 use super::names::Names;
-use super::overlay::load_history;
 use super::sessions;
 use super::user::User;
 use super::user_day::{SELECT_DAY, UserDay};
@@ -202,7 +201,7 @@ fn latest_day(conn: &Connection, user: &User, horizon: &Horizon) -> Result<Optio
     let Some(month_end) = user.last_day else { return Ok(None) };
     if month_end < horizon.whole_from {
         // All of it is folded.
-        return load_history(conn, user.ord)?.last().map(|day| Some(*day)).ok_or_else(damaged);
+        return UserHistory::load(conn, user.ord)?.last_day().map(Some).ok_or_else(damaged);
     }
     for day in (month_end.month_start().index()..=month_end.index()).rev().filter_map(Day::from_index) {
         if UserDay::load(conn, day, user.ord)?.is_some() {

@@ -6,6 +6,7 @@
 
 use rusqlite::{Connection, named_params};
 
+use super::rollup::Rollups;
 use super::sessions::GAP_MICROS;
 use super::user_day::{ORD_BITS, UserDay, row_key};
 use crate::error::Result;
@@ -88,9 +89,10 @@ impl Horizon {
         self.key_cursor < row_key(self.day, 0)
     }
 
-    /// The delta that must be folded before rows go.
-    pub fn awaits(&self) -> i64 {
-        self.seq
+    /// After the deltas were made anew: no row goes until this one is folded.
+    pub fn await_delta(&mut self, conn: &Connection, seq: i64) -> Result<()> {
+        *self = Horizon { seq, ..*self };
+        self.save(conn)
     }
 
     /// Looks at the next rows behind the horizon, `rows_max` at most, and deletes those that no session needs. All that
@@ -124,6 +126,26 @@ impl Horizon {
         })?;
         Ok(())
     }
+}
+
+/// A slice: raises the horizon, if it stands lower, and removes some of what lies behind it once that is folded.
+pub fn prune(
+    conn: &Connection,
+    horizon: &mut Horizon,
+    rollups: &mut Rollups,
+    before: Day,
+    rows_max: usize,
+) -> Result<PrunedUsage> {
+    let is_raised = horizon.raise(conn, before, rollups.seq())?;
+    if !horizon.is_pruning() {
+        return Ok(PrunedUsage { removed: 0, is_raised, is_done: true });
+    }
+    if !rollups.has_folded(horizon.seq) {
+        rollups.fold_soon(horizon.seq);
+        return Ok(PrunedUsage { removed: 0, is_raised, is_done: false });
+    }
+    let removed = horizon.remove_slice(conn, rows_max)?;
+    Ok(PrunedUsage { removed, is_raised, is_done: !horizon.is_pruning() })
 }
 
 /// What would go if the horizon was raised as [`Horizon::raise`] does it. Reads every row that would.

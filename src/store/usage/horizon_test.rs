@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::super::delta::Delta;
+use super::super::history::{DayPair, UserHistory};
+use super::super::lattice::NONE;
 use super::super::test_store::{Rolled, Store, at, event, events, name_all, registration};
 use super::*;
 use crate::model::{Change, UsageEvent};
@@ -115,7 +117,9 @@ fn a_session_over_days_that_ends_at_the_horizon_is_still_joined() {
 fn a_user_deactivated_after_its_days_are_gone_leaves_on_the_day_of_its_last_event() {
     let mut store = Store::new();
     store.record(&[event("u", EVE - 5_000, "", "", ""), event("u", EVE - 9_000, "", "", "")]);
-    super::super::overlay::save_history(&store.conn, 1, &[day("1969-12-25"), day("1969-12-28")]).unwrap();
+    let pair = |text| DayPair { day: day(text), team: NONE, service: NONE };
+    let history = UserHistory { pairs: vec![pair("1969-12-25"), pair("1969-12-28")], extras: vec![] };
+    history.save(&store.conn, 1).unwrap();
     raise(&mut store, "1970-01-01");
     assert_eq!(remove_all(&mut store, 10), 2);
     let mut command = registration("u");

@@ -56,7 +56,7 @@ fn days(
     is_asked: impl Fn(Day) -> bool,
     names: &mut Names,
 ) -> Result<Vec<UserDayRecord>> {
-    let mut days = snapshot.overlay.active_days(snapshot.conn, ord)?;
+    let mut days = snapshot.overlay.history(snapshot.conn, ord)?.active_days();
     days.retain(|day| is_asked(*day));
     let mut records = vec![];
     for day in days {

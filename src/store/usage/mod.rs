@@ -8,9 +8,12 @@
 
 #[cfg(test)]
 mod brute_force;
+mod by_user;
 mod changes;
 mod check;
+mod check_histories;
 mod check_nodes;
+mod check_older;
 mod check_users;
 mod day_codec;
 mod day_users;
@@ -23,6 +26,8 @@ pub mod facts;
 pub mod figures;
 mod fold;
 mod groups;
+mod history;
+mod history_codec;
 pub mod horizon;
 pub mod inspect;
 pub mod lattice;
@@ -102,11 +107,11 @@ impl UsageWriter {
 
     /// False if there is no such user.
     pub fn erase(&mut self, conn: &Connection, user_id: &Id, history: History) -> Result<bool> {
-        // The overlay must know what this very transaction has recorded before it can tell the user's days.
+        // The overlay must know what this very transaction has recorded before it can tell the user's history.
         self.apply(conn)?;
         let overlay = self.rollups.overlay();
-        let days = |ord| overlay.active_days(conn, ord);
-        let erased = self.facts.erase(conn, user_id, history, &days, &mut self.delta)?;
+        let history_of = |ord| overlay.history(conn, ord);
+        let erased = self.facts.erase(conn, user_id, history, &history_of, &mut self.delta)?;
         // Without its history too: groups by user no longer show the id.
         self.is_changed |= erased;
         Ok(erased)
@@ -116,17 +121,7 @@ impl UsageWriter {
     pub fn prune(&mut self, conn: &Connection, before: Day, rows_max: usize) -> Result<PrunedUsage> {
         // What this very transaction has recorded must be folded before its rows go, too.
         self.apply(conn)?;
-        let horizon = &mut self.facts.horizon;
-        let is_raised = horizon.raise(conn, before, self.rollups.seq())?;
-        if !horizon.is_pruning() {
-            return Ok(PrunedUsage { removed: 0, is_raised, is_done: true });
-        }
-        if !self.rollups.has_folded(horizon.awaits()) {
-            self.rollups.fold_soon(horizon.awaits());
-            return Ok(PrunedUsage { removed: 0, is_raised, is_done: false });
-        }
-        let removed = horizon.remove_slice(conn, rows_max)?;
-        Ok(PrunedUsage { removed, is_raised, is_done: !horizon.is_pruning() })
+        horizon::prune(conn, &mut self.facts.horizon, &mut self.rollups, before, rows_max)
     }
 
     /// Ends the transaction's work: rollups are true to the base facts again. Returns whether any answer can change.
