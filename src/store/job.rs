@@ -3,9 +3,10 @@
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::retire::Retirement;
 use super::usage::horizon::PrunedUsage;
 use crate::error::{Error, Result};
-use crate::model::{Day, History, Id, Registration, Rejected, SystemEvent, UsageEvent};
+use crate::model::{Day, History, Id, Registration, Rejected, Retired, SystemEvent, UsageEvent};
 
 pub type Reply<T> = oneshot::Sender<Result<T>>;
 
@@ -33,6 +34,10 @@ pub enum Job {
         rows_max: usize,
         reply: Reply<PrunedUsage>,
     },
+    Retire {
+        retirement: Retirement,
+        reply: Reply<Retired>,
+    },
     /// A change of control tables.
     Control(Box<dyn ControlJob>),
 }
@@ -51,6 +56,7 @@ impl Job {
             Job::Register { registrations, .. } => registrations.len(),
             Job::Append { events, .. } => events.len(),
             Job::PruneUsage { rows_max, .. } => *rows_max,
+            Job::Retire { retirement, .. } => retirement.rows_max,
             Job::Erase { .. } | Job::Control(_) => 1,
         }
     }

@@ -20,6 +20,7 @@ mod open;
 mod queue;
 mod repair;
 mod restore;
+mod retire;
 mod signing_keys;
 mod snapshot;
 mod stats;

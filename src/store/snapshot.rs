@@ -246,7 +246,7 @@ impl<'s> Snapshot<'s> {
         UsageSnapshot { conn: self.conn(), overlay: &self.view.usage, key: &self.store.key }
     }
 
-    fn log(&self) -> LogSnapshot<'_> {
+    pub(super) fn log(&self) -> LogSnapshot<'_> {
         LogSnapshot { conn: self.conn(), directory: &self.view.log }
     }
 }
