@@ -54,6 +54,7 @@ mod unit;
 pub mod user;
 pub mod user_day;
 mod user_groups;
+mod user_sessions;
 mod users;
 
 use std::sync::Arc;
