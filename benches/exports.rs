@@ -107,7 +107,10 @@ fn compare(plan: &Plan) {
     if !plan.database().exists() {
         fill(plan);
     }
-    if plan.python.is_some() && is_wanted("duckdb") && !plan.directory.join(format!("log-{}.duckdb", plan.events)).exists() {
+    if plan.python.is_some()
+        && is_wanted("duckdb")
+        && !plan.directory.join(format!("log-{}.duckdb", plan.events)).exists()
+    {
         // DuckDB takes its copy from our file.
         ours("csv");
         peer(plan, "make-duckdb");

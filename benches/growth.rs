@@ -135,6 +135,8 @@ fn grow<E: Growing>(directory: &Path, sizes: &[u64], sample: u64) {
         let bare = bare_insert::<E>(directory, size.saturating_sub(sample)..*size);
         let resident_mib = resident_mib();
         store.close();
+        // The file's lock goes with it.
+        drop(store);
         let begun = Instant::now();
         store = open(&path);
         let line = json!({

@@ -152,7 +152,11 @@ impl Answer {
             Answer::Groups(page, GroupBy::User) => {
                 page.groups.iter().map(|group| group.figures.total_sessions).collect()
             }
-            Answer::Groups(page, _) => page.groups.iter().map(|group| group.figures.active_users).collect(),
+            Answer::Groups(page, _) => {
+                // Teams that only have users at home are no groups of a count of active ones.
+                let active = page.groups.iter().map(|group| group.figures.active_users);
+                active.filter(|active| *active > 0).collect()
+            }
             Answer::Page(page) => page.events.len().into(),
         }
     }

@@ -35,6 +35,8 @@ const USAGE: &str =
     "usage: cargo bench --bench wire -- --url URL --key KEY --kinds FILE [--requests N] [--rounds N] | --bare FILE";
 /// Requests of each kind and round that are not counted.
 const WARM_UP: usize = 20;
+/// A kind that is slow is asked for less often: so long a round, warming up apart.
+const ROUND_MAX: Duration = Duration::from_millis(1_500);
 
 fn main() {
     if let Some(file) = option("--bare") {
@@ -70,17 +72,13 @@ fn compare(url: &str, key: &str, kinds: &[Kind], rounds: usize, requests: usize)
     let mut found: Vec<Vec<Value>> = vec![vec![]; kinds.len()];
     for _ in 0..rounds {
         for (n, kind) in kinds.iter().enumerate() {
-            let (mut our_times, mut bare_times) = (vec![], vec![]);
-            let bare_request = bare.request("GET", &format!("/{n}"), "");
-            for request in 0..WARM_UP + requests {
-                // Rounds go on where the one before ended.
-                let path = &kind.paths[(found[n].len() * (WARM_UP + requests) + request) % kind.paths.len()];
-                let our_request = ours.request("GET", path, "");
-                our_times.push(time(&mut ours, &our_request));
-                bare_times.push(time(&mut bare, &bare_request));
-            }
-            found[n]
-                .push(json!({ "ours": Times::of(&our_times[WARM_UP..]), "bare": Times::of(&bare_times[WARM_UP..]) }));
+            // Rounds go on where the one before ended.
+            let (ours_at, bare_path) = (found[n].len() * (WARM_UP + requests), format!("/{n}"));
+            let path = |request: usize| kind.paths[(ours_at + request) % kind.paths.len()].as_str();
+            let turns = by_turns(&mut ours, &mut bare, path, &bare_path, requests);
+            found[n].push(
+                json!({ "ours": percentiles(&turns, |turn| turn.0), "bare": percentiles(&turns, |turn| turn.1) }),
+            );
         }
     }
     let line = |((kind, body), rounds): ((&Kind, &String), Vec<Value>)| json!({ "name": kind.name, "bytes": body.len(), "rounds": rounds });
@@ -95,6 +93,30 @@ fn body(client: &mut Client, path: &str) -> String {
     text
 }
 
+/// The times of each, request by request.
+fn by_turns<'a>(
+    ours: &mut Client,
+    bare: &mut Client,
+    path: impl Fn(usize) -> &'a str,
+    bare_path: &str,
+    requests: usize,
+) -> Vec<(Duration, Duration)> {
+    let bare_request = bare.request("GET", bare_path, "");
+    let (mut turns, mut begun) = (vec![], Instant::now());
+    for nth in 0..WARM_UP + requests {
+        let our_request = ours.request("GET", path(nth), "");
+        let turn = (time(ours, &our_request), time(bare, &bare_request));
+        if nth < WARM_UP {
+            begun = Instant::now();
+        } else if turns.is_empty() || begun.elapsed() < ROUND_MAX {
+            turns.push(turn);
+        } else {
+            break;
+        }
+    }
+    turns
+}
+
 fn time(client: &mut Client, request: &[u8]) -> Duration {
     let begun = Instant::now();
     let (status, _) = client.ask(request).expect("the server answers");
@@ -103,15 +125,11 @@ fn time(client: &mut Client, request: &[u8]) -> Duration {
     took
 }
 
-struct Times;
-
-impl Times {
-    /// `[median, 99th percentile]` in microseconds.
-    fn of(times: &[Duration]) -> [f64; 2] {
-        let mut times: Vec<f64> = times.iter().map(|time| time.as_nanos() as f64 / 1e3).collect();
-        times.sort_by(f64::total_cmp);
-        [times[times.len() / 2], times[times.len() * 99 / 100]]
-    }
+/// `[median, 99th percentile]` in microseconds.
+fn percentiles(turns: &[(Duration, Duration)], of: impl Fn(&(Duration, Duration)) -> Duration) -> [f64; 2] {
+    let mut times: Vec<f64> = turns.iter().map(|turn| of(turn).as_nanos() as f64 / 1e3).collect();
+    times.sort_by(f64::total_cmp);
+    [times[times.len() / 2], times[times.len() * 99 / 100]]
 }
 
 /// The bare server, a process of its own.

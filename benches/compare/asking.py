@@ -36,7 +36,9 @@ class Asked:
     def __enter__(self) -> "Asked":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self.process.stdin
         try:
             self.process.stdin.close()

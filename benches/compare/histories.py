@@ -68,7 +68,9 @@ def _import_all(plan: Plan, programs: Programs, database: Path) -> dict[str, Any
     usage_bytes = database.stat().st_size
     # A server takes the log in, through its local socket, and tells what it holds in memory then.
     with Server(programs, database) as server:
-        run([str(programs.analytics), "import", "events", str(plan.data / "events.ndjson"), "--database", str(database)])
+        run(
+            [str(programs.analytics), "import", "events", str(plan.data / "events.ndjson"), "--database", str(database)]
+        )
         time.sleep(2)  # What is tidied up behind the last commit belongs to it.
         resident_mib = server.memory_mib()["Rss"]
     log_bytes = database.stat().st_size - usage_bytes

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 import traceback
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,15 @@ def main() -> int:
     begun = time.monotonic()
     bench = _prepare(plan, arguments, wanted)
     rows = all_rows(plan)
-    when = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     lines = {} if not arguments.only else table.earlier(plan.home)
     lines = {row.key: lines.get(row.key) or table.line(row, None, "its part has not been run", "") for row in rows}
     for part in wanted:
         _run(bench, part)
         own_rows = [row for row in rows if row.part == part]
-        lines |= {row.key: table.line(row, bench.found.get(row.key), _why_missing(bench, row), when) for row in own_rows}
+        lines |= {
+            row.key: table.line(row, bench.found.get(row.key), _why_missing(bench, row), when) for row in own_rows
+        }
         table.write(plan.home, rows, lines, _about(plan, lines, when))
     shutil.rmtree(plan.scratch, ignore_errors=True)
     text = (plan.home / "result.md").read_text()
@@ -50,12 +52,25 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benches/compare/run", description="Measures analytics beside what somebody would pick instead.")
+    parser = argparse.ArgumentParser(
+        prog="benches/compare/run", description="Measures analytics beside what somebody would pick instead."
+    )
     parts = f"one or more of {', '.join(PARTS)}, parted by commas"
     parser.add_argument("--home", type=Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--quick", action="store_true", help="a few minutes: a twentieth of the data; says little of the aims, which are for full size")
-    parser.add_argument("--only", type=_parts, metavar="PART[,PART]", help=f"repeat only these parts, and keep the other rows of the run before: {parts}")
-    parser.add_argument("--analytics", type=Path, metavar="PROGRAM", help="measure this release binary instead of building one")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a few minutes: a twentieth of the data; says little of the aims, which are for full size",
+    )
+    parser.add_argument(
+        "--only",
+        type=_parts,
+        metavar="PART[,PART]",
+        help=f"repeat only these parts, and keep the other rows of the run before: {parts}",
+    )
+    parser.add_argument(
+        "--analytics", type=Path, metavar="PROGRAM", help="measure this release binary instead of building one"
+    )
     parser.add_argument("--update-readme", action="store_true", help="put the rows with an aim into README.md")
     return parser.parse_args()
 

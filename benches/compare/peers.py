@@ -9,33 +9,35 @@ order of the day, and sessions joined already. DuckDB uses two threads and prepa
 
 import json
 import os
+import shutil
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 Question = dict[str, Any]
 Engine = Callable[[Question], Callable[[], Any]]
 
 MAKE_DUCKDB = """
 create table usage as select cast(substr(user_id, 6) as uinteger) as "user", cast(substr(team_id, 6) as usmallint) as team,
-    cast(substr(service, 9) as utinyint) as service, session_id, timestamp as at
+    cast(substr(service, 9) as utinyint) as service, session_id, timestamp as ts
 from read_json('{directory}/usage.ndjson', format = 'newline_delimited', columns = {{user_id: 'varchar', team_id: 'varchar',
     service: 'varchar', session_id: 'varchar', timestamp: 'timestamp'}});
-create table activity as select distinct cast(at as date) as day, "user", team, service from usage order by day, "user";
-create table session as select cast(at as date) as day, "user" from (
-    select "user", min(at) as at from usage where session_id is not null group by "user", session_id
+create table activity as select distinct cast(ts as date) as day, "user", team, service from usage order by day, "user";
+create table session as select cast(ts as date) as day, "user" from (
+    select "user", min(ts) as ts from usage where session_id is not null group by "user", session_id
     union all
-    select "user", at from (select "user", at, lag(at) over (partition by "user" order by at) as before from usage
-        where session_id is null) where before is null or at - before > interval 30 minutes
+    select "user", ts from (select "user", ts, lag(ts) over (partition by "user" order by ts) as before from usage
+        where session_id is null) where before is null or ts - before > interval 30 minutes
 ) order by day;
 drop table usage;
 create index activity_user on activity ("user");
-create table event as select timestamp as at, cast(severity as severity) as severity, cast(substr(service, 9) as utinyint) as service, message
+create table event as select timestamp as ts, cast(severity as severity) as severity, cast(substr(service, 9) as utinyint) as service, message
 from read_json('{directory}/events.ndjson', format = 'newline_delimited', columns = {{timestamp: 'timestamp', severity: 'varchar',
-    service: 'varchar', message: 'varchar'}}) order by at;
+    service: 'varchar', message: 'varchar'}}) order by ts;
 checkpoint;
 """
 
@@ -43,7 +45,7 @@ FIGURES = "select count(distinct {user}) from activity where day between {start}
 GROUPS_BY_TEAM = "select count(distinct {user}) as n from activity where day between {start} and {end} group by team order by n desc, team limit 100"
 SERIES = "select count(distinct {user}) from activity where day between {start} and {end} group by day order by day"
 GROUPS_BY_USER = 'select count(*) as n from session where day between {start} and {end} group by "user" order by n desc, "user" limit 100'
-PAGE = "select at, severity, service, message from event{where} order by at desc limit 100 offset {offset}"
+PAGE = "select ts, severity, service, message from event{where} order by ts desc limit 100 offset {offset}"
 
 
 def make(directory: Path) -> None:
@@ -56,6 +58,8 @@ def make(directory: Path) -> None:
                 maker(directory, draft)
             except Exception as why:  # Whatever a peer dislikes costs its own rows only.
                 print(f"peers: cannot make {name}: {why}", file=sys.stderr)
+                for left in directory.glob(f"{draft.name}*"):
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
             else:
                 draft.rename(path)
 
@@ -78,7 +82,9 @@ def _activity(directory: Path) -> str:
     file = directory / "activity.csv"
     if not file.exists():
         connection = duckdb.connect(str(directory / "peers.duckdb"), read_only=True)
-        connection.execute(f"copy (select * from activity order by day, \"user\") to '{file}.draft' (format csv, header false)")
+        connection.execute(
+            f"copy (select * from activity order by day, \"user\") to '{file}.draft' (format csv, header false)"
+        )
         os.rename(f"{file}.draft", file)
     return str(file)
 
@@ -88,7 +94,9 @@ def _make_chdb(directory: Path, path: Path) -> None:
 
     session = Session(str(path))
     session.query("create database if not exists peers")
-    session.query("create table peers.activity (day Date, user UInt32, team UInt16, service UInt8) engine = MergeTree order by day")
+    session.query(
+        "create table peers.activity (day Date, user UInt32, team UInt16, service UInt8) engine = MergeTree order by day"
+    )
     columns = "day Date, user UInt32, team UInt16, service UInt8"
     session.query(f"insert into peers.activity select * from file('{_activity(directory)}', CSV, '{columns}')")
     session.query("optimize table peers.activity final")
@@ -100,7 +108,10 @@ def _make_sqlite3(directory: Path, path: Path) -> None:
     connection.execute("create table activity (day integer, user integer, team integer, service integer)")
     with open(_activity(directory)) as lines:
         rows = (line.rstrip().split(",") for line in lines)
-        values = ((date.fromisoformat(day).toordinal(), int(user), int(team), int(service)) for day, user, team, service in rows)
+        values = (
+            (date.fromisoformat(day).toordinal(), int(user), int(team), int(service))
+            for day, user, team, service in rows
+        )
         connection.executemany("insert into activity values (?, ?, ?, ?)", values)
     connection.execute("create index activity_day on activity (day, user, team, service)")
     connection.commit()

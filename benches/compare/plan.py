@@ -40,11 +40,19 @@ class Plan:
 
     @property
     def growth_usage(self) -> list[int]:
-        return [100_000, 500_000, 2_000_000] if self.quick else [1_000_000, 5_000_000, 20_000_000]
+        return (
+            [100_000, 500_000, 1_000_000, 2_000_000]
+            if self.quick
+            else [1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000]
+        )
 
     @property
     def growth_log(self) -> list[int]:
-        return [100_000, 1_000_000, 5_000_000] if self.quick else [1_000_000, 10_000_000, 50_000_000]
+        return (
+            [100_000, 500_000, 2_000_000, 5_000_000]
+            if self.quick
+            else [1_000_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000]
+        )
 
     @property
     def growth_sample(self) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,22 +36,25 @@ def build(analytics: Path | None) -> Programs:
 def _executables(command: list[str]) -> dict[str, Path]:
     """Name and path of everything that cargo has built."""
     command = [*command, "--message-format=json-render-diagnostics"]
-    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command[:2])} failed")
     messages = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
     built = [message for message in messages if message.get("executable")]
     return {message["target"]["name"]: Path(message["executable"]) for message in built}
 
 
-def run(command: list[str], **options: Any) -> str:
+def run(command: Sequence[str | Path], **options: Any) -> str:
     """What it says on standard output; fails with the end of what it said on standard error."""
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    words = [str(word) for word in command]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        why = next((line for line in lines if "panicked" in line), lines[-1] if lines else f"exit code {done.returncode}")
-        said = " ".join(lines[-3:])[-400:]
-        raise Failed(f"{Path(str(command[0])).name}: {said or why}")
-    return done.stdout
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        panics = [nth for nth, line in enumerate(lines) if "panicked at" in line]
+        said = " ".join(lines[panics[0] :][:2] if panics else lines[-3:])
+        raise Failed(f"{Path(str(command[0])).name}: {said[-400:]}")
+    return str(done.stdout)
 
 
-def run_json(command: list[str], **options: Any) -> Any:
+def run_json(command: Sequence[str | Path], **options: Any) -> Any:
     return json.loads(run(command, **options))

@@ -16,8 +16,8 @@ class Aim:
 
     def text(self, unit: str) -> str:
         if self.at_least is not None:
-            return f"at least {number(self.at_least)}{unit}"
-        return f"at most {number(self.at_most or 0.0)}{unit}"
+            return f"at least {self.at_least:,g}{unit}"
+        return f"at most {self.at_most:,g}{unit}"
 
 
 # What the ratio tells: how many times as fast ours is (times), what share of the reference's rate it has (rates), or how many times
@@ -46,14 +46,19 @@ class Measured:
     reference: list[float] = field(default_factory=list)
     note: str = ""
     is_right: bool = True
+    # Whether figures of the same place were measured by turns: then the ratio is the median of the rounds' ratios.
+    is_paired: bool = True
 
 
 def ratio(row: Row, measured: Measured) -> float | None:
     if row.kind == ALONE or not measured.reference:
         return None
-    ours, reference = median(measured.ours), median(measured.reference)
-    top, bottom = (reference, ours) if row.kind == FASTER else (ours, reference)
-    return top / bottom if bottom else None
+    ours, reference = measured.ours, measured.reference
+    if not measured.is_paired or len(ours) != len(reference):
+        ours, reference = [median(ours)], [median(reference)]
+    tops, bottoms = (reference, ours) if row.kind == FASTER else (ours, reference)
+    ratios = [top / bottom for top, bottom in zip(tops, bottoms, strict=True) if bottom]
+    return median(ratios) if ratios else None
 
 
 def verdict(row: Row, measured: Measured) -> bool | None:

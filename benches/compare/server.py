@@ -41,7 +41,9 @@ class Server:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def stop(self) -> None:
@@ -57,7 +59,9 @@ class Server:
     def make_key(self) -> str:
         scopes = [word for scope in SCOPES for word in ("--scope", scope)]
         command = [self.program, "key", "create", "--owner", "compare", "--role", "report_admin", *scopes]
-        made = subprocess.run([*command, "--database", self.database], capture_output=True, text=True, env=self.environment)
+        made = subprocess.run(
+            [*command, "--database", self.database], capture_output=True, text=True, env=self.environment
+        )
         if made.returncode != 0:
             raise Failed(f"no key: {made.stderr.strip()[-300:]}")
         return made.stdout.strip().splitlines()[-1]
@@ -82,7 +86,7 @@ class Server:
 def _is_ready(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
     except OSError:
         return False
 
@@ -97,9 +101,11 @@ def memory_mib(pid: int) -> dict[str, float]:
 class Ephemeral:
     """`serve --ephemeral`, as a test suite would start it."""
 
-    def __init__(self, programs: Programs) -> None:
+    def __init__(self, programs: Programs, environment: dict[str, str] | None = None) -> None:
         command = [str(programs.analytics), "serve", "--ephemeral"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         assert self.process.stdout
         self.url = json.loads(self.process.stdout.readline())["url"]
 

@@ -13,7 +13,10 @@ from rows import ALONE, FASTER, SHARE, Measured, Row, number, ratio, verdict
 
 BEGIN, END = "<!-- compare: begin -->", "<!-- compare: end -->"
 HEAD = "| what | reference | ours | reference's | ratio | aim | met |\n|---|---|--:|--:|--:|--:|---|"
-RATIO = "The ratio is how many times as fast ours is (x faster), its share of the reference's rate (%), or its cost over the reference's (x)."
+RATIO = (
+    "The ratio is how many times as fast ours is (x faster), its share of the reference's rate (%), or its cost over the "
+    "reference's (x)."
+)
 
 
 def line(row: Row, measured: Measured | None, why_missing: str, when: str) -> dict[str, Any]:
@@ -30,11 +33,20 @@ def markdown(rows: list[Row], lines: dict[str, dict[str, Any]], about: str) -> s
     with_aim = [row for row in rows if row.aim]
     others = [row for row in rows if not row.aim]
     met = sum(lines[row.key]["met"] is True for row in with_aim)
-    return "\n".join([
-        f"{about} {met} of {len(with_aim)} aims met. Figures are medians over rounds, with the lowest and highest. {RATIO}",
-        "", HEAD, *(_cells(row, lines[row.key]) for row in with_aim),
-        "", "For information:", "", HEAD, *(_cells(row, lines[row.key]) for row in others), "",
-    ])
+    return "\n".join(
+        [
+            f"{about} {met} of {len(with_aim)} aims met. Figures are medians over rounds, with the lowest and highest. {RATIO}",
+            "",
+            HEAD,
+            *(_cells(row, lines[row.key]) for row in with_aim),
+            "",
+            "For information:",
+            "",
+            HEAD,
+            *(_cells(row, lines[row.key]) for row in others),
+            "",
+        ]
+    )
 
 
 def _cells(row: Row, found: dict[str, Any]) -> str:
@@ -89,13 +101,16 @@ def earlier(home: Path) -> dict[str, dict[str, Any]]:
 
 def update_readme(readme: Path, table: str) -> None:
     """Puts the rows with an aim between the markers."""
-    text = readme.read_text()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{readme} has no lines {BEGIN} and {END}")
-    before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    shown = table.split("\nFor information:\n")[0].rstrip()
-    readme.write_text(f"{before}{BEGIN}\n{shown}\n{END}{after}")
+    put_between(readme, BEGIN, END, table.split("\nFor information:\n")[0].rstrip() + "\n")
+
+
+def put_between(file: Path, begin: str, end: str, text: str) -> None:
+    """In place of what stands between two markers of a page."""
+    page = file.read_text()
+    if begin not in page or end not in page:
+        raise ValueError(f"{file} has no lines {begin} and {end}")
+    before, rest = page.split(begin, 1)
+    file.write_text(f"{before}{begin}\n{text}{end}{rest.split(end, 1)[1]}")
 
 
 def machine() -> str:
@@ -103,4 +118,5 @@ def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo").read_text()
     found = re.search(r"model name\s*:\s*(.+)", cpuinfo)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{found[1] if found else platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}"
+    processor = found[1].strip() if found else platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}"

@@ -9,8 +9,11 @@ from programs import Failed
 
 SCRIPT = """
 local keys, requests, n = {%s}, {}, 0
-for path in io.lines("%s") do
-  requests[#requests + 1] = wrk.format("GET", path, {["X-API-Key"] = keys[#requests %% #keys + 1]})
+-- Called once the Host header is known.
+init = function()
+  for path in io.lines("%s") do
+    requests[#requests + 1] = wrk.format("GET", path, {Host = wrk.headers["Host"], ["X-API-Key"] = keys[#requests %% #keys + 1]})
+  end
 end
 request = function()
   n = n %% #requests + 1
@@ -27,7 +30,17 @@ def rate(url: str, keys: list[str], paths: list[str], scratch: Path, connections
     (scratch / "paths").write_text("\n".join(paths) + "\n")
     named = ", ".join(f'"{key}"' for key in keys)
     (scratch / "paths.lua").write_text(SCRIPT % (named, scratch / "paths"))
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(scratch / "paths.lua"), url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--timeout",
+        "30s",
+        "-s",
+        str(scratch / "paths.lua"),
+        url,
+    ]
     said = subprocess.run(command, capture_output=True, text=True)
     found = re.search(r"Requests/sec:\s+([0-9.]+)", said.stdout)
     if said.returncode != 0 or not found:

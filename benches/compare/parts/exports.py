@@ -20,6 +20,8 @@ def measure(bench: Bench) -> None:
         except Exception as why:
             bench.missing[f"{ours}.{peer}"] = str(why)
             continue
-        memory = f"its peak is {max(found[peer]['peak_mib']):,.0f} MiB, ours {max(found[ours]['peak_mib']):,.0f} over idle"
+        memory = (
+            f"its peak is {max(found[peer]['peak_mib']):,.0f} MiB, ours {max(found[ours]['peak_mib']):,.0f} over idle"
+        )
         bench.found[f"{ours}.{peer}"] = Measured(found[ours]["seconds"], found[peer]["seconds"], memory)
         bench.found[f"{ours}.memory"] = Measured(found[ours]["peak_mib"])

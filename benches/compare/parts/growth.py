@@ -38,4 +38,6 @@ def _tell_growth(bench: Bench, what: str, grown: list[Line]) -> None:
     figures = {"order": "in_order_us", "late": "late_us", "memory": "resident_mib", "open": "open_ms"}
     for name, figure in figures.items():
         bench.found[f"growth.{what}.{name}"] = Measured([last[figure]], [first[figure]])
-    bench.found[f"growth.{what}.late"].note = f"from anywhere: {first['anywhere_us']:.1f} us, then {last['anywhere_us']:.1f}"
+    bench.found[
+        f"growth.{what}.late"
+    ].note = f"from anywhere: {first['anywhere_us']:.1f} us, then {last['anywhere_us']:.1f}"

@@ -15,29 +15,42 @@ IMPORT_LINES = 1_000_000
 QUICK_IMPORT_LINES = 200_000
 
 
+# Rows of benches/ingest: how many connections their group begins with, and their name.
+ONE, BATCH = "64", "8"
+
+
 def measure(bench: Bench) -> None:
     rates = _over_http(bench)
     pairs = {
-        "ingest.one": ("one event", "empty batch"),
-        "ingest.usage": ("usage, 1,000", "bare usage"),
-        "ingest.log": ("log, 1,000", "bare log"),
+        "ingest.one": ((ONE, "usage"), (ONE, "empty batch")),
+        "ingest.one.log": ((ONE, "log"), (ONE, "empty batch")),
+        "ingest.usage": ((BATCH, "usage"), (BATCH, "bare usage table")),
+        "ingest.log": ((BATCH, "log"), (BATCH, "bare log table")),
     }
     for key, (ours, reference) in pairs.items():
-        bench.found[key] = Measured(rates[ours], rates[reference])
-    for kind, name, file in (("usage", "usage, 1,000", "usage.ndjson"), ("events", "log, 1,000", "events.ndjson")):
+        bench.found[key] = Measured(rates[ours], rates[reference], is_paired=False)
+    for kind, name, file in (("usage", "usage", "usage.ndjson"), ("events", "log", "events.ndjson")):
         imported = [_import(bench, kind, bench.plan.data / file) for _ in range(bench.plan.rounds)]
-        bench.found["import.usage" if kind == "usage" else "import.log"] = Measured(imported, rates[name])
+        bench.found[f"import.{name}"] = Measured(imported, rates[BATCH, name], is_paired=False)
 
 
-def _over_http(bench: Bench) -> dict[str, list[float]]:
+def _over_http(bench: Bench) -> dict[tuple[str, str], list[float]]:
     """Lowest, median and highest rate of each row."""
     file = bench.scratch("ingest") / "ingest.json"
-    command = [bench.programs.bench("ingest"), "--only", "single,batch", "--rounds", str(bench.plan.rounds), "--json", str(file)]
+    command = [
+        bench.programs.bench("ingest"),
+        "--only",
+        "single,batch",
+        "--rounds",
+        str(bench.plan.rounds),
+        "--json",
+        str(file),
+    ]
     if bench.plan.quick:
         command += ["--requests", "4000", "--batches", "40"]
     run([*command, "--directory", str(file.parent)])
     rows: list[dict[str, Any]] = json.loads(file.read_text())
-    return {row["name"]: row["per_second"] for row in rows}
+    return {(row["group"].split()[0], row["name"]): row["per_second"] for row in rows}
 
 
 def _import(bench: Bench, kind: str, file: Path) -> float:

@@ -1,17 +1,17 @@
 """Summaries, groups and log pages in process, beside DuckDB, chDB and SQLite: the same questions by turns, and the same answers."""
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Callable
 
 from aims import RANGES, SCOPES
 from asking import Asked, Question
 from bench import Bench
 from programs import Failed
-from questions import SCOPE_FILTERS, question
+from questions import DIFFERENT, SCOPE_FILTERS, question
 from rows import Measured
 
 # Questions a round: so many to ours, and to a peer until it has taken so long.
@@ -45,24 +45,33 @@ def measure(bench: Bench) -> None:
 
 
 def _kinds(deep_page: int) -> list[Kind]:
-    def figures(span: str, filters: dict[str, str]) -> Callable[[int], Question]:
-        return lambda nth: question("figures", span, nth, **filters)
-
-    kinds = [
-        Kind(f"summary.{scope}.{span}", "duckdb", figures(span, SCOPE_FILTERS[scope])) for scope in SCOPES for span in RANGES
-    ]
+    kinds = []
     for span in RANGES:
-        kinds.append(Kind(f"repeated.{span}", "duckdb", lambda _, span=span: question("figures", span, 399)))
-        kinds.append(Kind(f"chdb.{span}", "chdb", figures(span, {})))
-        kinds.append(Kind(f"sqlite.{span}", "sqlite3", figures(span, {})))
-        for by in ("user", "team"):
-            kinds.append(Kind(f"{by}s.{span}", "duckdb", lambda nth, span=span, by=by: question("groups", span, nth, by=by)))
-    kinds.append(Kind("series.3y", "duckdb", lambda nth: {**question("series", "3y", 0), "end": f"2025-12-{1 + nth % 31:02}"}))
+        for scope in SCOPES:
+            kinds.append(Kind(f"summary.{scope}.{span}", "duckdb", _asks("figures", span, **SCOPE_FILTERS[scope])))
+        kinds.append(Kind(f"repeated.{span}", "duckdb", _asks_again(question("figures", span, DIFFERENT - 1))))
+        kinds.append(Kind(f"chdb.{span}", "chdb", _asks("figures", span)))
+        kinds.append(Kind(f"sqlite.{span}", "sqlite3", _asks("figures", span)))
+        kinds.append(Kind(f"users.{span}", "duckdb", _asks("groups", span, by="user")))
+        kinds.append(Kind(f"teams.{span}", "duckdb", _asks("groups", span, by="team")))
+    kinds.append(
+        Kind("series.3y", "duckdb", lambda nth: {**question("series", "3y", 0), "end": f"2025-12-{1 + nth % 31:02}"})
+    )
+    kinds.append(Kind("page.first", "duckdb", _asks_again({"ask": "page", "page": 1})))
     # Neighbouring pages: they cost the same.
-    kinds.append(Kind("page.first", "duckdb", lambda nth: {"ask": "page", "page": 1}))
     kinds.append(Kind("page.deep", "duckdb", lambda nth: {"ask": "page", "page": deep_page - nth}))
-    kinds.append(Kind("page.deep.info", "duckdb", lambda nth: {"ask": "page", "page": deep_page - nth, "severity": "info"}))
+    kinds.append(
+        Kind("page.deep.info", "duckdb", lambda nth: {"ask": "page", "page": deep_page - nth, "severity": "info"})
+    )
     return kinds
+
+
+def _asks(ask: str, span: str, **filters: str) -> Callable[[int], Question]:
+    return lambda nth: question(ask, span, nth, **filters)
+
+
+def _asks_again(asked: Question) -> Callable[[int], Question]:
+    return lambda _: asked
 
 
 def _peers(bench: Bench, stack: ExitStack) -> dict[str, Asked]:
