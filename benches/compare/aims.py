@@ -37,10 +37,19 @@ def _summaries() -> list[Row]:
     rows = []
     for scope, scope_name in SCOPES.items():
         for span, span_name in RANGES.items():
-            aim = _SUMMARY_AIMS.get(span)
+            aim, family = _SUMMARY_AIMS.get(span), "" if scope == "all" else f"summary.{span}"
             what = f"summary in process, {scope_name}, {span_name}"
             rows.append(
-                Row(f"summary.{scope}.{span}", "reports", what, DUCKDB, "us", FASTER, aim and Aim(at_least=aim) or None)
+                Row(
+                    f"summary.{scope}.{span}",
+                    "reports",
+                    what,
+                    DUCKDB,
+                    "us",
+                    FASTER,
+                    aim and Aim(at_least=aim) or None,
+                    family,
+                )
             )
     for span, span_name in RANGES.items():
         what = f"summary in process, all users, {span_name}"
@@ -79,7 +88,7 @@ def _summaries_over_http() -> list[Row]:
     for scope, scope_name in SCOPES.items():
         for span, span_name in RANGES.items():
             what = f"summary over HTTP, {scope_name}, {span_name}"
-            rows.append(Row(f"http.{scope}.{span}", "http", what, BARE, "us", COST, Aim(at_most=4)))
+            rows.append(Row(f"http.{scope}.{span}", "http", what, BARE, "us", COST, Aim(at_most=4), f"http.{span}"))
     for span, span_name in RANGES.items():
         what = f"summary over HTTP, all users, {span_name}, asked again"
         rows.append(Row(f"http.repeated.{span}", "http", what, BARE, "us", COST))
@@ -118,7 +127,9 @@ def _pages_over_http(plan: Plan) -> list[Row]:
     for name, (text, _, limit) in log_filters().items():
         for order, order_name in ORDERS.items():
             what = f"log page {plan.deep_page:,} over HTTP, {limit} a page, {text}, {order_name}"
-            rows.append(Row(f"pages.{name}.{order}", "http", what, "its page 1", "us", COST, Aim(at_most=2)))
+            rows.append(
+                Row(f"pages.{name}.{order}", "http", what, "its page 1", "us", COST, Aim(at_most=2), f"pages.{order}")
+            )
     victoria = "VictoriaLogs 1.26, an earlier run"
     return rows + [
         Row("newest", "http", "newest log page over HTTP", victoria, "us", FASTER, Aim(at_least=50)),

@@ -16,7 +16,7 @@ from aims import all_rows
 from bench import Bench
 from histories import tell
 from plan import REPOSITORY, Plan
-from programs import build
+from programs import Failed, build
 from rows import Row
 
 # In this order: `start` opens the large file that `growth` leaves.
@@ -30,7 +30,11 @@ def main() -> int:
     plan.home.mkdir(parents=True, exist_ok=True)
     wanted = arguments.only or PARTS
     begun = time.monotonic()
-    bench = _prepare(plan, arguments, wanted)
+    try:
+        bench = _prepare(plan, arguments, wanted)
+    except Failed as why:
+        tell(str(why))
+        return 1
     rows = all_rows(plan)
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     lines = {} if not arguments.only else table.earlier(plan.home)
@@ -46,7 +50,7 @@ def main() -> int:
     text = (plan.home / "result.md").read_text()
     print(text)
     if arguments.update_readme:
-        table.update_readme(REPOSITORY / "README.md", text)
+        table.update_readme(REPOSITORY / "README.md", table.brief(rows, lines, _about(plan, lines, when)))
     tell(f"done after {time.monotonic() - begun:.0f} s: {plan.home / 'result.md'} and result.json")
     return 0
 

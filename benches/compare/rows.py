@@ -14,6 +14,12 @@ class Aim:
     def is_met(self, value: float) -> bool:
         return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
 
+    def margin(self, value: float) -> float:
+        """How far on the good side: 1 at the bound."""
+        if self.at_least is not None:
+            return value / self.at_least
+        return (self.at_most or 0) / value if value else 1.0
+
     def text(self, unit: str) -> str:
         if self.at_least is not None:
             return f"at least {self.at_least:,g}{unit}"
@@ -27,7 +33,8 @@ FASTER, SHARE, COST, ALONE = "faster", "share", "cost", "alone"
 
 @dataclass(frozen=True)
 class Row:
-    """A row that a run owes, measured or not. `kind` says how the ratio is formed; without an aim it is for information."""
+    """A row that a run owes, measured or not. `kind` says how the ratio is formed; without an aim it is for information. Of a
+    family the README shows only the worst."""
 
     key: str
     part: str
@@ -36,6 +43,7 @@ class Row:
     unit: str
     kind: str
     aim: Aim | None = None
+    family: str = ""
 
 
 @dataclass

@@ -30,34 +30,45 @@ def line(row: Row, measured: Measured | None, why_missing: str, when: str) -> di
 
 def markdown(rows: list[Row], lines: dict[str, dict[str, Any]], about: str) -> str:
     """Rows with an aim, then those for information."""
-    with_aim = [row for row in rows if row.aim]
-    others = [row for row in rows if not row.aim]
-    met = sum(lines[row.key]["met"] is True for row in with_aim)
-    return "\n".join(
-        [
-            f"{about} {met} of {len(with_aim)} aims met. Figures are medians over rounds, with the lowest and highest. {RATIO}",
-            "",
-            HEAD,
-            *(_cells(row, lines[row.key]) for row in with_aim),
-            "",
-            "For information:",
-            "",
-            HEAD,
-            *(_cells(row, lines[row.key]) for row in others),
-            "",
-        ]
-    )
+    with_aim = [_cells(row, lines[row.key]) for row in rows if row.aim]
+    others = [_cells(row, lines[row.key]) for row in rows if not row.aim]
+    return "\n".join([_preface(rows, lines, about), "", HEAD, *with_aim, "", "For information:", "", HEAD, *others, ""])
 
 
-def _cells(row: Row, found: dict[str, Any]) -> str:
+def brief(rows: list[Row], lines: dict[str, dict[str, Any]], about: str) -> str:
+    """Rows with an aim; of each family the worst."""
+    families: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.aim:
+            families.setdefault(row.family or row.key, []).append(row)
+    worst = [(min(family, key=lambda row: _margin(row, lines[row.key])), len(family)) for family in families.values()]
+    cells = [_cells(row, lines[row.key], f"; worst of {count}" if count > 1 else "") for row, count in worst]
+    return "\n".join([_preface(rows, lines, about), "", HEAD, *cells, ""])
+
+
+def _preface(rows: list[Row], lines: dict[str, dict[str, Any]], about: str) -> str:
+    aims = [lines[row.key]["met"] is True for row in rows if row.aim]
+    figures = "Figures are medians over rounds, with the lowest and highest."
+    return f"{about} {sum(aims)} of {len(aims)} aims met. {figures} {RATIO}"
+
+
+def _margin(row: Row, found: dict[str, Any]) -> float:
+    """What has not been measured is worst of all, then what is wrong."""
+    if "missing" in found or row.aim is None:
+        return -1
+    value = median(found["ours"]) if row.kind == ALONE else found["ratio"]
+    return row.aim.margin(value) if found["is_right"] and value is not None else 0
+
+
+def _cells(row: Row, found: dict[str, Any], more: str = "") -> str:
     aim = row.aim.text(_ratio_unit(row)) if row.aim and row.kind != SHARE else ""
     if row.aim and row.kind == SHARE:
         aim = f"at least {100 * (row.aim.at_least or 0):.0f} %"
     if "missing" in found:
-        return f"| {row.what} | {row.reference} | not measured: {_plain(found['missing'])} | | | {aim} | |"
+        return f"| {row.what}{more} | {row.reference} | not measured: {_plain(found['missing'])} | | | {aim} | |"
     ours, reference = _spread(found["ours"], row.unit), _spread(found["reference"], row.unit)
     met = {True: "yes", False: "**no**", None: ""}[found["met"]]
-    what = row.what + (f" ({_plain(found['note'])})" if found["note"] else "")
+    what = row.what + (f" ({_plain(found['note'])})" if found["note"] else "") + more
     return f"| {what} | {row.reference} | {ours} | {reference} | {_ratio_text(row, found['ratio'])} | {aim} | {met} |"
 
 
@@ -100,8 +111,7 @@ def earlier(home: Path) -> dict[str, dict[str, Any]]:
 
 
 def update_readme(readme: Path, table: str) -> None:
-    """Puts the rows with an aim between the markers."""
-    put_between(readme, BEGIN, END, table.split("\nFor information:\n")[0].rstrip() + "\n")
+    put_between(readme, BEGIN, END, table)
 
 
 def put_between(file: Path, begin: str, end: str, text: str) -> None:
