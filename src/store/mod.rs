@@ -63,7 +63,6 @@ pub use self::signing_keys::SigningKey;
 use self::snapshot::{BULK_CACHE_KIB, REQUEST_CACHE_KIB, ReaderPool};
 pub use self::snapshot::{Revision, Snapshot};
 pub use self::stats::{COMMIT_BUCKETS_S, StatsReading};
-use self::usage::Bounds;
 pub use self::usage::horizon::{PrunableUsage, PrunedUsage};
 use self::view::Views;
 use self::writer::Writer;
