@@ -27,6 +27,7 @@ mod fold;
 mod groups;
 mod history;
 mod history_codec;
+mod idle_users;
 pub mod inspect;
 pub mod lattice;
 #[cfg(test)]
