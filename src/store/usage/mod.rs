@@ -29,6 +29,7 @@ mod groups;
 mod history;
 mod history_codec;
 pub mod horizon;
+mod idle_users;
 pub mod inspect;
 pub mod lattice;
 #[cfg(test)]
