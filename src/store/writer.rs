@@ -205,6 +205,11 @@ impl Writer {
                     self.scrub = true;
                     progress.answer(reply, erased);
                 }
+                Job::PruneUsage { before, rows_max, reply } => {
+                    recorded.run(progress, |events| self.usage.record(&self.conn, events));
+                    let pruned = progress.attempt(|| self.usage.prune(&self.conn, before, rows_max));
+                    progress.answer(reply, pruned);
+                }
                 // Before any event is appended: those below the new floors are not taken in.
                 Job::Retire { retirement, reply } => {
                     let retired = progress.attempt(|| self.retire(&retirement));

@@ -13,16 +13,19 @@ use super::check_nodes::check_nodes;
 use super::check_users::check_users;
 use super::delta::CountKind;
 use super::figures::UsageSnapshot;
+use super::horizon::Horizon;
 use super::lattice::{ANY, Cell, CellKey, Level, NONE};
 use super::user::User;
 use crate::error::Result;
 use crate::model::Day;
 
-/// One line for each difference, none if all is well; past a bound only their number. Errors if the base facts or the
+/// One line for each difference, none if all is well; past a bound only their number. Where base facts have gone, nodes of
+/// the days before are compared with each other, and with the histories of users. Errors if the base facts or the
 /// file cannot be read.
 pub fn check(snapshot: &UsageSnapshot) -> Result<Vec<String>> {
     let mut report = Report::default();
-    let mut activity = Activity::new(snapshot.overlay.ord_end);
+    let whole_from = Horizon::load(snapshot.conn)?.whole_from;
+    let mut activity = Activity::new(snapshot.overlay.ord_end, whole_from);
     check_nodes(snapshot, &mut activity, &mut report)?;
     check_histories(snapshot, &mut activity, &mut report)?;
     check_users(snapshot, &activity, &mut report)?;

@@ -15,8 +15,12 @@ use crate::error::Result;
 use crate::model::Day;
 use crate::store::varint::damaged;
 
-/// What the base facts say of every user's history; 32 bytes a user.
-pub(super) struct Activity(Vec<Fingerprint>);
+/// What the base facts, and of days before them the nodes, say of every user's history; 32 bytes a user.
+pub(super) struct Activity {
+    /// The first day of which base facts are whole.
+    pub whole_from: Day,
+    users: Vec<Fingerprint>,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 struct Fingerprint {
@@ -27,8 +31,8 @@ struct Fingerprint {
 }
 
 impl Activity {
-    pub fn new(ord_end: u32) -> Activity {
-        Activity(vec![Fingerprint::default(); ord_end as usize])
+    pub fn new(ord_end: u32, whole_from: Day) -> Activity {
+        Activity { whole_from, users: vec![Fingerprint::default(); ord_end as usize] }
     }
 
     /// Each user and day may come once. Errors for an ord that was never given, as the others do.
@@ -41,15 +45,31 @@ impl Activity {
         Ok(())
     }
 
+    /// What a node says of the user on a day in its cell: whether it was active there (1; -1 takes that back), and its
+    /// extra.
+    pub fn add_of_node(&mut self, ord: u32, day: Day, cell: Cell, active: i64, extra: i64) -> Result<()> {
+        let user = self.of(ord)?;
+        user.add_sessions(day, [cell], active + extra);
+        if cell.pair().is_some() {
+            user.sum = user.sum.wrapping_add(mixed(!key(day, cell)).wrapping_mul(active as u64));
+        }
+        if cell == Cell::ALL && active > 0 {
+            user.add_active_day(day);
+        }
+        Ok(())
+    }
+
     /// The first and the last day with activity.
     pub fn span(&self, ord: u32) -> (Option<Day>, Option<Day>) {
-        self.0.get(ord as usize).map_or((None, None), |user| (user.first, user.last))
+        self.users.get(ord as usize).map_or((None, None), |user| (user.first, user.last))
     }
 
     fn add_explicit(&mut self, conn: &Connection) -> Result<()> {
         ExplicitSession::for_each(conn, |ord, session| {
             let cells = Cell::touched_by(session.pairs.iter().copied());
-            self.of(ord)?.add_sessions(session.start_at.day(), cells, 1);
+            if session.start_at.day() >= self.whole_from {
+                self.of(ord)?.add_sessions(session.start_at.day(), cells, 1);
+            }
             Ok(())
         })
     }
@@ -69,7 +89,7 @@ impl Activity {
     }
 
     fn of(&mut self, ord: u32) -> Result<&mut Fingerprint> {
-        self.0.get_mut(ord as usize).ok_or_else(damaged)
+        self.users.get_mut(ord as usize).ok_or_else(damaged)
     }
 }
 
@@ -81,10 +101,14 @@ impl Fingerprint {
             self.sum = self.sum.wrapping_add(mixed(!key(day, Cell::new(team, service))));
         }
         if is_active {
-            self.days += 1;
-            self.first = Some(self.first.map_or(day, |first| first.min(day)));
-            self.last = self.last.max(Some(day));
+            self.add_active_day(day);
         }
+    }
+
+    fn add_active_day(&mut self, day: Day) {
+        self.days += 1;
+        self.first = Some(self.first.map_or(day, |first| first.min(day)));
+        self.last = self.last.max(Some(day));
     }
 
     /// So many sessions start on the day and touch each of the cells.
@@ -104,7 +128,7 @@ pub(super) fn check_histories(snapshot: &UsageSnapshot, wanted: &mut Activity, r
     const SELECT_HISTORIES: &str = "select ord, days from usage_user_history";
     wanted.add_explicit(snapshot.conn)?;
     let pending = snapshot.overlay.pending_users();
-    let mut found = Activity::new(snapshot.overlay.ord_end);
+    let mut found = Activity::new(snapshot.overlay.ord_end, wanted.whole_from);
     let mut take = |ord: u32, history: Result<UserHistory>| {
         if history.and_then(|history| found.add_history(ord, &history)).is_err() {
             report.add(format!("usage_user_history, user {ord}: damaged"));
@@ -121,7 +145,7 @@ pub(super) fn check_histories(snapshot: &UsageSnapshot, wanted: &mut Activity, r
     for ord in pending {
         take(ord, snapshot.overlay.history(snapshot.conn, ord));
     }
-    for (ord, (found, wanted)) in found.0.iter().zip(&wanted.0).enumerate() {
+    for (ord, (found, wanted)) in found.users.iter().zip(&wanted.users).enumerate() {
         report.expect(|| format!("usage_user_history, user {ord}, days"), found.days, wanted.days);
         if found.days == wanted.days && found != wanted {
             report.add(format!("usage_user_history, user {ord}: another history than the base facts say"));

@@ -52,7 +52,7 @@ fn remove_history(conn: &Connection, user: &User, history: &UserHistory, delta: 
     const DELETE_DAY: &str = "delete from usage_user_day where key = :key";
     const DELETE_HISTORY: &str = "delete from usage_user_history where ord = :ord";
     const DELETE_USER: &str = "delete from usage_user where ord = :ord";
-    history.remove_all(user.ord, delta)?;
+    history.count_all(user.ord, -1, delta)?;
     user.count_all(-1, delta);
     for day in history.active_days() {
         conn.prepare_cached(DELETE_DAY)?.execute(named_params! {":key": row_key(day, user.ord)})?;

@@ -113,14 +113,26 @@ impl UserHistory {
         Ok(uses)
     }
 
-    /// Reports the inverse of all that the history holds. Errors if an extra lies on no cell of an event.
-    pub fn remove_all(&self, ord: u32, delta: &mut Delta) -> Result<()> {
+    pub fn last_day(&self) -> Option<Day> {
+        self.pairs.last().map(|pair| pair.day)
+    }
+
+    /// Keeps what lies before the day.
+    pub fn keep_before(&mut self, day: Day) {
+        self.pairs.truncate(self.pairs.partition_point(|pair| pair.day < day));
+        self.extras.truncate(self.extras.partition_point(|extra| extra.day < day));
+    }
+
+    /// Reports that all that the history holds is there (`n` is 1), or no longer (-1). Errors if an extra lies on no cell
+    /// of an event.
+    pub fn count_all(&self, ord: u32, n: i32, delta: &mut Delta) -> Result<()> {
         let mut extras = &self.extras[..];
         for pairs in self.pairs.chunk_by(|a, b| a.day == b.day) {
             let day = pairs[0].day;
             let active: Vec<(u32, u32)> = pairs.iter().map(|pair| (pair.team, pair.service)).collect();
             for ((team, service), cells) in Cell::first_touched_by(active.iter().copied()) {
-                delta.removed.push(Fact { day, ord, team, service, cells });
+                let facts = if n > 0 { &mut delta.added } else { &mut delta.removed };
+                facts.push(Fact { day, ord, team, service, cells });
             }
             let of_day = take_day(&mut extras, day);
             // A session touches a pair in which there was nothing else that day if its other events lie on later days.
@@ -130,7 +142,8 @@ impl UserHistory {
                 for (bit, cell) in Cell::touched(pair.0, pair.1).into_iter().enumerate() {
                     let extra = of_day.iter().find(|extra| bits >> bit & 1 == 1 && extra.cell == cell);
                     if let Some(extra) = extra {
-                        delta.count_pair(day, ord, pair, 1 << bit, i32::try_from(-extra.n).map_err(|_| damaged())?);
+                        let extra = i32::try_from(extra.n * i64::from(n)).map_err(|_| damaged())?;
+                        delta.count_pair(day, ord, pair, 1 << bit, extra);
                         reported += 1;
                     }
                 }

@@ -13,6 +13,7 @@ mod changes;
 mod check;
 mod check_histories;
 mod check_nodes;
+mod check_older;
 mod check_users;
 mod day_codec;
 mod day_users;
@@ -27,6 +28,7 @@ mod fold;
 mod groups;
 mod history;
 mod history_codec;
+pub mod horizon;
 mod idle_users;
 pub mod inspect;
 pub mod lattice;
@@ -46,6 +48,7 @@ mod scope;
 mod series;
 mod sessions;
 mod sets;
+mod starts;
 #[cfg(test)]
 mod test_store;
 mod totals;
@@ -63,12 +66,13 @@ use rusqlite::Connection;
 use self::delta::Delta;
 pub use self::facts::Bounds;
 use self::facts::Facts;
+use self::horizon::PrunedUsage;
 pub use self::rebuild::rebuild;
 pub use self::rollup::Overlay;
 use self::rollup::Rollups;
 use super::digest::DigestKey;
 use crate::error::Result;
-use crate::model::{History, Id, Registration, Rejected, Timestamp, UsageEvent};
+use crate::model::{Day, History, Id, Registration, Rejected, Timestamp, UsageEvent};
 
 /// The writer's side of usage. Everything it does belongs to the transaction of the connection it is given; after a
 /// rollback it must be loaded anew.
@@ -114,6 +118,13 @@ impl UsageWriter {
         // Without its history too: groups by user no longer show the id.
         self.is_changed |= erased;
         Ok(erased)
+    }
+
+    /// Raises the horizon to the month of `before`, unless it is there already, and removes some of what lies behind it.
+    pub fn prune(&mut self, conn: &Connection, before: Day, rows_max: usize) -> Result<PrunedUsage> {
+        // What this very transaction has recorded must be folded before its rows go, too.
+        self.apply(conn)?;
+        horizon::prune(conn, &mut self.facts.horizon, &mut self.rollups, before, rows_max)
     }
 
     /// Ends the transaction's work: rollups are true to the base facts again. Returns whether any answer can change.

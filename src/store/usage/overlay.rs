@@ -57,6 +57,11 @@ impl Overlay {
         self.runs().any(|(run, _)| run.removes(ord))
     }
 
+    /// The users whose history was removed by a delta that is not folded yet.
+    pub(super) fn removed_users(&self) -> BTreeSet<u32> {
+        self.runs().flat_map(|(run, _)| run.removed_users.iter().copied()).collect()
+    }
+
     /// Every run, and the key from which on its entries are not in the nodes yet.
     fn runs(&self) -> impl Iterator<Item = (&Run, CellKey)> {
         let sealed = self.sealed.iter().map(|sealed| (&*sealed.run, sealed.cell_cursor));
