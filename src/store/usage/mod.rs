@@ -48,6 +48,7 @@ mod scope;
 mod series;
 mod sessions;
 mod sets;
+mod starts;
 #[cfg(test)]
 mod test_store;
 mod totals;

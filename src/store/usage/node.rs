@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, Row, named_params};
 
 use super::lattice::{Cell, CellKey, Level};
 use super::sets::{self, UserBits};
@@ -72,12 +72,17 @@ impl Node {
 
 pub fn load(conn: &Connection, key: CellKey) -> Result<Option<Node>> {
     const SELECT_NODE: &str = "select kind, users, sessions, body, extras from usage_node where key = :key";
-    let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
-    let found = conn.prepare_cached(SELECT_NODE)?.query_row(named_params! {":key": key.to_sql()}, read).optional()?;
-    let Some(found): Option<(i64, i64, i64, Vec<u8>, Vec<u8>)> = found else { return Ok(None) };
-    let (kind, users, sessions, body, extras) = found;
-    let users = u64::try_from(summable(users)?).map_err(|_| damaged())?;
-    Ok(Some(Node { kind: Kind::from_sql(kind)?, users, sessions: summable(sessions)?, body, extras }))
+    let read = |row: &Row| {
+        Ok(Node {
+            kind: Kind::from_sql(row.get(0)?)?,
+            users: u64::try_from(summable(row.get(1)?)?).map_err(|_| damaged())?,
+            sessions: summable(row.get(2)?)?,
+            body: row.get(3)?,
+            extras: row.get(4)?,
+        })
+    };
+    let mut select = conn.prepare_cached(SELECT_NODE)?;
+    select.query_and_then(named_params! {":key": key.to_sql()}, read)?.next().transpose()
 }
 
 /// A count of which any number can be added up. Errors on one that nobody can have counted.

@@ -107,15 +107,13 @@ impl Packed<'_> {
 }
 
 /// Calls with the ords of a list, ascending, a few at a time.
+#[inline(always)]
 fn for_each_listed(mut list: &[u8], mut visit: impl FnMut(&[u32]) -> Result<()>) -> Result<()> {
     let mut last = None;
     while !list.is_empty() {
         if let (Some(previous), Some(window)) = (last, list.first_chunk()) {
             let (ords, taken) = short_steps(previous, u64::from_le_bytes(*window));
             if taken > 0 {
-                if !(previous < ords[0] && ords.is_sorted_by(|a, b| a < b)) {
-                    return Err(damaged());
-                }
                 visit(&ords)?;
                 last = Some(ords[SHORT_STEPS - 1]);
                 list = &list[taken..];
@@ -135,21 +133,21 @@ fn for_each_listed(mut list: &[u8], mut visit: impl FnMut(&[u32]) -> Result<()>)
 const SHORT_STEPS: usize = 4;
 
 /// The next four ords and how many bytes they take, if these are steps of one or two bytes each, as most are: read from
-/// one word without a branch that depends on them. Nothing is taken otherwise.
+/// one word without a branch that depends on them. Nothing is taken otherwise, nor where a step is 0 or overflows.
 #[inline(always)]
 fn short_steps(previous: u32, mut window: u64) -> ([u32; SHORT_STEPS], usize) {
     let mut ords = [0; SHORT_STEPS];
-    let (mut ord, mut taken, mut is_long) = (previous, 0, false);
+    let (mut ord, mut taken, mut is_sound) = (previous, 0, true);
     for slot in &mut ords {
         let two = window >> 7 & 1;
-        is_long |= window & 0x8080 == 0x8080;
         let step = window & 0x7f | window >> 1 & 0x3f80 & two.wrapping_neg();
+        *slot = ord.wrapping_add(step as u32);
+        is_sound &= window & 0x8080 != 0x8080 && *slot > ord;
+        ord = *slot;
         window >>= 8 << two;
         taken += 1 + two as usize;
-        ord = ord.wrapping_add(step as u32);
-        *slot = ord;
     }
-    (ords, if is_long { 0 } else { taken })
+    (ords, if is_sound { taken } else { 0 })
 }
 
 fn word_of(bytes: &[u8]) -> u64 {
