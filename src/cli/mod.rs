@@ -17,6 +17,7 @@ mod limit;
 mod output;
 mod password;
 mod pasted;
+mod prune;
 mod report;
 mod restore;
 mod serve;
@@ -59,6 +60,7 @@ fn run(arguments: Arguments) -> Outcome {
         Some(Command::User { command }) => user::run(global, command),
         Some(Command::Backup(arguments)) => backup::run(global, &arguments),
         Some(Command::Restore(arguments)) => restore::run(global, &arguments),
+        Some(Command::Prune(arguments)) => prune::run(global, &arguments),
         Some(Command::Check(arguments)) => check::run(global, &arguments),
         Some(Command::Config(arguments)) => config::run(global, &arguments),
         Some(Command::Openapi) => print(http::OPENAPI),

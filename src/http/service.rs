@@ -219,7 +219,7 @@ impl Service {
         };
         let answer = self.try_answer(head, body, route, peer, visit);
         // A check reads everything there is, and whoever asks for it waits.
-        if peer == Peer::Local && head.uri.path() == "/admin/check" {
+        if peer == Peer::Local && matches!(head.uri.path(), "/admin/check" | "/admin/prune") {
             return answer.await;
         }
         tokio::time::timeout(timeout, answer).await.unwrap_or_else(|_| {

@@ -19,13 +19,14 @@ use super::job::{Batch, Job, Progress};
 use super::log::LogWriter;
 use super::open::bytes_max;
 use super::queue::{Next, Queue};
+use super::retire::Retirement;
 use super::stats::Stats;
 use super::usage::{Bounds, UsageWriter};
 use super::varint::damaged;
 use super::view::{View, Views};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::model::{History, Id, Registration, Rejected, Timestamp};
+use crate::model::{History, Id, Registration, Rejected, Retired, Timestamp};
 
 /// More items than this in one commit would only delay the acknowledgement of the first.
 const GROUP_ITEMS_MAX: usize = 4_000;
@@ -204,6 +205,16 @@ impl Writer {
                     self.scrub = true;
                     progress.answer(reply, erased);
                 }
+                Job::PruneUsage { before, rows_max, reply } => {
+                    recorded.run(progress, |events| self.usage.record(&self.conn, events));
+                    let pruned = progress.attempt(|| self.usage.prune(&self.conn, before, rows_max));
+                    progress.answer(reply, pruned);
+                }
+                // Before any event is appended: those below the new floors are not taken in.
+                Job::Retire { retirement, reply } => {
+                    let retired = progress.attempt(|| self.retire(&retirement));
+                    progress.answer(reply, retired);
+                }
                 Job::Control(mut control) => {
                     progress.attempt(|| control.run(&self.conn));
                     progress.finish(control);
@@ -218,6 +229,16 @@ impl Writer {
         // Whether the id is known or not: an export may have been asked for under one that nobody has sent.
         exports::forget_user(&self.conn, user_id, self.clock.unix_micros())?;
         self.usage.erase(&self.conn, user_id, history)
+    }
+
+    fn retire(&mut self, retirement: &Retirement) -> Result<Retired> {
+        let is_raised = self.log.is_raised_to(&retirement.cutoffs);
+        let waits_for_exports = !is_raised && exports::is_log_read(&self.conn, retirement.exports_since)?;
+        if !is_raised && !waits_for_exports {
+            self.log.raise(&self.conn, &retirement.cutoffs)?;
+        }
+        let (removed, is_swept) = self.log.sweep(&self.conn, retirement.rows_max)?;
+        Ok(Retired { removed, is_done: is_swept && !waits_for_exports, waits_for_exports })
     }
 
     fn register(&mut self, registrations: &[Registration]) -> Result<Vec<Rejected>> {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::check::{Activity, Report, mixed, shown};
+use super::check::{Report, mixed, shown};
+use super::check_histories::Activity;
+use super::check_older::{check_older_month, older_months};
 use super::day_users::DayUsers;
 use super::explicit::ExplicitSession;
 use super::figures::UsageSnapshot;
@@ -16,36 +18,30 @@ use crate::error::Result;
 use crate::model::{DateRange, Day};
 use crate::store::varint::damaged;
 
-/// Adds every active day to `activity` in passing.
+/// Adds every user-day to `activity` in passing. Of months before base facts are whole, what the nodes say of users.
 pub(super) fn check_nodes(snapshot: &UsageSnapshot, activity: &mut Activity, report: &mut Report) -> Result<()> {
     let explicit = ExplicitStarts::load(snapshot.conn)?;
-    let pending = snapshot.overlay.pending_months();
+    let mut listed = snapshot.overlay.pending_months();
+    listed.extend(older_months(snapshot.conn, activity.whole_from)?);
+    let whole_from = activity.whole_from;
     let next_day = |from: Day| -> Result<Option<Day>> {
-        let pending = pending.range((from, Cell::ALL)..).next().map(|(month, _)| *month);
+        let listed = listed.range((from, Cell::ALL)..).next().map(|(month, _)| *month);
+        let from = from.max(whole_from);
         let active = first_active_day(snapshot.conn, from)?;
-        Ok([active, explicit.first_day(from), pending].into_iter().flatten().min())
+        Ok([active, explicit.first_day(from), listed].into_iter().flatten().min())
     };
     let mut nodes = 0;
     let mut cells_of_year = BTreeSet::new();
     let mut next = next_day(Day::MIN)?;
     while let Some(day) = next {
         let month = DateRange::new(day.month_start(), day.month_end()).expect("a month ends after its start");
-        let mut unseen: BTreeSet<Cell> = pending
-            .range((month.start(), Cell::ALL)..)
-            .take_while(|(start, _)| *start == month.start())
-            .map(|(_, cell)| *cell)
-            .collect();
-        let truth = Truth::load(snapshot.conn, &explicit, month, activity)?;
-        for (cell, days) in truth.by_cell() {
-            nodes += check_month(snapshot, cell, month, days, report)?;
-            unseen.remove(&cell);
-            cells_of_year.insert(cell);
-        }
-        // All that was there may have been removed.
-        for cell in unseen {
-            nodes += check_month(snapshot, cell, month, Days::new(), report)?;
-            cells_of_year.insert(cell);
-        }
+        let cells = listed.range((month.start(), Cell::ALL)..).take_while(|(start, _)| *start == month.start());
+        let mut cells: BTreeSet<Cell> = cells.map(|(_, cell)| *cell).collect();
+        nodes += match month.start() < whole_from {
+            true => check_older_month(snapshot, month, &cells, activity, report)?,
+            false => check_cells(snapshot, &explicit, month, &mut cells, activity, report)?,
+        };
+        cells_of_year.extend(cells);
         next = month.end().next().map_or(Ok(None), next_day)?;
         if next.is_none_or(|next| next > day.year_end()) {
             for cell in std::mem::take(&mut cells_of_year) {
@@ -56,6 +52,30 @@ pub(super) fn check_nodes(snapshot: &UsageSnapshot, activity: &mut Activity, rep
     // Any other node belongs to a cell without a fact.
     report.expect(|| "usage_node, rows".to_string(), count_nodes(snapshot.conn)?, nodes);
     Ok(())
+}
+
+/// `cells`: those that are to be looked at whatever the base facts say, as all that was there may have been removed; those of
+/// the base facts are added. Returns how many nodes it has compared; so do the next ones.
+fn check_cells(
+    snapshot: &UsageSnapshot,
+    explicit: &ExplicitStarts,
+    month: DateRange,
+    cells: &mut BTreeSet<Cell>,
+    activity: &mut Activity,
+    report: &mut Report,
+) -> Result<u64> {
+    let mut nodes = 0;
+    let mut unseen = cells.clone();
+    let truth = Truth::load(snapshot.conn, explicit, month, activity)?;
+    for (cell, days) in truth.by_cell() {
+        nodes += check_month(snapshot, cell, month, days, report)?;
+        unseen.remove(&cell);
+        cells.insert(cell);
+    }
+    for cell in unseen {
+        nodes += check_month(snapshot, cell, month, Days::new(), report)?;
+    }
+    Ok(nodes)
 }
 
 fn count_nodes(conn: &Connection) -> Result<u64> {
@@ -76,7 +96,7 @@ fn first_active_day(conn: &Connection, from: Day) -> Result<Option<Day>> {
 /// Sessions that start in a cell on a day: how many, and a sum that tells whose they are. So a check needs no list of
 /// all users with sessions, and misses what it should find once in 2^64.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Starts {
+pub(super) struct Starts {
     n: i64,
     whose: u64,
 }
@@ -144,16 +164,14 @@ struct Truth {
 }
 
 /// The users (ascending) and sessions of one cell, by day.
-type Days = BTreeMap<Day, (Vec<u32>, Starts)>;
+pub(super) type Days = BTreeMap<Day, (Vec<u32>, Starts)>;
 
 impl Truth {
     fn load(conn: &Connection, explicit: &ExplicitStarts, month: DateRange, activity: &mut Activity) -> Result<Truth> {
         let (mut users, mut sessions) = (vec![], vec![]);
         UserDay::for_each(conn, month, |day, ord, user_day| {
             let cells = Cell::touched_by(user_day.active_pairs());
-            if !cells.is_empty() {
-                activity.add(ord, day)?;
-            }
+            activity.add_day(ord, day, &user_day)?;
             users.extend(cells.into_iter().map(|cell| (cell.key(Level::Day, day), ord)));
             let mut one = Starts::default();
             one.add(ord, 1);
@@ -186,7 +204,6 @@ impl Truth {
     }
 }
 
-/// Returns how many nodes it has compared; so do the next ones.
 fn check_month(
     snapshot: &UsageSnapshot,
     cell: Cell,
@@ -195,7 +212,7 @@ fn check_month(
     report: &mut Report,
 ) -> Result<u64> {
     let name = |day: Day| format!("usage_node, {}, {day}", shown(cell));
-    let (mut found, nodes) = match folded_days(snapshot.conn, cell, month, report) {
+    let (mut found, nodes) = match folded_days(snapshot.conn, cell, month, report, |_, _| Ok(())) {
         Ok(folded) => folded,
         Err(error) => {
             report.add(format!("{} (month): {error}", name(month.start())));
@@ -219,8 +236,14 @@ fn check_month(
     Ok(nodes)
 }
 
-/// What the nodes of a month hold; compares the month's own figures with those of its days.
-fn folded_days(conn: &Connection, cell: Cell, month: DateRange, report: &mut Report) -> Result<(Days, u64)> {
+/// What the nodes of a month hold; compares the month's own figures with those of its days. Calls with each day.
+pub(super) fn folded_days(
+    conn: &Connection,
+    cell: Cell,
+    month: DateRange,
+    report: &mut Report,
+    mut visit: impl FnMut(Day, &DayUsers) -> Result<()>,
+) -> Result<(Days, u64)> {
     let Some(node) = node::load(conn, cell.key(Level::Month, month.start()))? else { return Ok((Days::new(), 0)) };
     let mut nodes = 1;
     let name = |what: &str| format!("usage_node, {}, {} (month), {what}", shown(cell), month.start());
@@ -241,6 +264,7 @@ fn folded_days(conn: &Connection, cell: Cell, month: DateRange, report: &mut Rep
     for (day, users, sessions, day_users) in folded {
         report.expect(|| format!("{} of {day}", name("users")), users, day_users.users.len() as u64);
         report.expect(|| format!("{} of {day}", name("sessions")), sessions, day_users.sessions());
+        visit(day, &day_users)?;
         let starts = starts_of(&day_users);
         days.insert(day, (day_users.users, starts));
     }

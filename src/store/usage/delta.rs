@@ -66,19 +66,11 @@ impl Delta {
         self.counts.push(Count { kind, cell, day, n });
     }
 
+    /// A session is expected wherever there is activity.
     pub fn add(&mut self, fact: Fact) {
-        self.added.push(fact);
-        self.expect_sessions(fact, -1);
-    }
-
-    pub fn remove(&mut self, fact: Fact) {
-        self.removed.push(fact);
-        self.expect_sessions(fact, 1);
-    }
-
-    fn expect_sessions(&mut self, fact: Fact, n: i32) {
         let Fact { day, ord, team, service, cells } = fact;
-        self.extras.push(Extra { day, ord, team, service, cells, n });
+        self.added.push(fact);
+        self.extras.push(Extra { day, ord, team, service, cells, n: -1 });
     }
 
     /// So many more sessions of the user start on the day and touch the pair; `cells`: in which of its cells they were

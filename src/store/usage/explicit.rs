@@ -9,7 +9,7 @@ use super::days::Touch;
 use super::delta::Delta;
 use super::lattice::{Cell, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use crate::error::Result;
-use crate::model::{Day, Timestamp};
+use crate::model::Timestamp;
 use crate::store::varint::{self, Cursor, damaged};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,12 +85,9 @@ impl ExplicitSession {
         Ok(())
     }
 
-    /// Deletes all sessions with an id of one user, and reports that they no longer count.
-    pub fn remove_all(conn: &Connection, ord: u32, delta: &mut Delta) -> Result<()> {
+    /// Deletes all sessions with an id of one user.
+    pub fn delete_all(conn: &Connection, ord: u32) -> Result<()> {
         const DELETE_SESSIONS: &str = "delete from usage_session where ord = :ord";
-        for session in ExplicitSession::of_user(conn, ord)? {
-            session.count(ord, -1, delta);
-        }
         conn.prepare_cached(DELETE_SESSIONS)?.execute(named_params! {":ord": ord})?;
         Ok(())
     }
@@ -106,12 +103,6 @@ impl ExplicitSession {
 pub const SELECT_SESSION: &str = "select start_at, cells from usage_session where ord = :ord and digest = :digest";
 pub const STORE_SESSION: &str = "
     insert or replace into usage_session (ord, digest, start_at, cells) values (:ord, :digest, :start_at, :cells)";
-
-/// The starts (days) of the user's sessions with an id that touch the cell.
-pub fn explicit_session_days(conn: &Connection, ord: u32, cell: Cell) -> Result<Vec<Day>> {
-    let sessions = ExplicitSession::of_user(conn, ord)?;
-    Ok(sessions.iter().filter(|session| session.touches(cell)).map(|session| session.start_at.day()).collect())
-}
 
 fn from_row(row: &rusqlite::Row) -> Result<ExplicitSession> {
     let mut cursor = Cursor::new(row.get_ref("cells")?.as_blob().map_err(rusqlite::Error::from)?);

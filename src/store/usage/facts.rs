@@ -5,8 +5,9 @@ use rusqlite::{CachedStatement, Connection};
 use super::changes::Changes;
 use super::days::{Days, Touch};
 use super::delta::Delta;
-pub use super::explicit::explicit_session_days;
 use super::explicit::{ExplicitSession, SELECT_SESSION};
+use super::history::UserHistory;
+use super::horizon::Horizon;
 use super::names::Names;
 use super::sessions;
 use super::user::User;
@@ -23,6 +24,7 @@ pub struct Facts {
     pub(super) key: DigestKey,
     names: Names,
     pub(super) users: Users,
+    pub(super) horizon: Horizon,
 }
 
 /// How many distinct names are taken.
@@ -34,10 +36,12 @@ pub struct Bounds {
 
 impl Facts {
     pub fn load(conn: &Connection, key: DigestKey, bounds: Bounds) -> Result<Facts> {
-        Ok(Facts { key, names: Names::load(conn, bounds)?, users: Users::load(conn)? })
+        let (names, users) = (Names::load(conn, bounds)?, Users::load(conn)?);
+        Ok(Facts { key, names, users, horizon: Horizon::load(conn)? })
     }
 
-    /// Takes events in any order. Rejects (by index) only what would pass a bound on names or users.
+    /// Takes events in any order. Rejects (by index) only what lies before the horizon, or would
+    /// pass a bound on names or users.
     pub fn record(&mut self, conn: &Connection, events: &[UsageEvent], delta: &mut Delta) -> Result<Vec<Rejected>> {
         let mut rejected = vec![];
         let mut uses = self.resolve(conn, events, &mut rejected)?;
@@ -89,6 +93,10 @@ impl Facts {
     ) -> Result<Vec<Use<'a>>> {
         let mut uses = Vec::with_capacity(events.len());
         for (index, event) in events.iter().enumerate() {
+            if event.at.day() < self.horizon.day {
+                rejected.push(Rejected { index, message: too_old(self.horizon.day) });
+                continue;
+            }
             match self.names.take(conn, event.team_id.as_ref(), event.service.as_ref())? {
                 Ok((team, service)) => uses.push(Use {
                     user_id: event.user_id.as_str(),
@@ -166,7 +174,7 @@ impl Facts {
             return Ok(Err(too_many_users()));
         };
         if user.becomes_deactivated(command) {
-            user.last_day = latest_day(conn, user)?;
+            user.last_day = latest_day(conn, user, &self.horizon)?;
         }
         if user.register(command, home_team, now, delta) {
             changes.user(user);
@@ -199,14 +207,22 @@ fn known_days(user: &User) -> Option<DateRange> {
 }
 
 /// The day of the latest event of a user of whom only its month is known.
-fn latest_day(conn: &Connection, user: &User) -> Result<Option<Day>> {
+fn latest_day(conn: &Connection, user: &User, horizon: &Horizon) -> Result<Option<Day>> {
     let Some(month_end) = user.last_day else { return Ok(None) };
+    if month_end < horizon.whole_from {
+        // All of it is folded.
+        return UserHistory::load(conn, user.ord)?.last_day().map(Some).ok_or_else(damaged);
+    }
     for day in (month_end.month_start().index()..=month_end.index()).rev().filter_map(Day::from_index) {
         if UserDay::load(conn, day, user.ord)?.is_some() {
             return Ok(Some(day));
         }
     }
     Err(damaged())
+}
+
+fn too_old(horizon: Day) -> String {
+    format!("timestamp is before {horizon}, from which on usage facts are kept (retention.usage_facts)")
 }
 
 fn too_many_users() -> String {

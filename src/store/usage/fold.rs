@@ -5,11 +5,13 @@
 
 use rusqlite::{Connection, named_params};
 
+use super::by_user::Changes;
 use super::day_users::DayUsers;
 use super::delta::CountKind;
+use super::history::UserHistory;
 use super::lattice::{Cell, CellKey, Level};
 use super::node::{self, Kind, Node, Section};
-use super::overlay::{Overlay, Sealed, load_history, save_history};
+use super::overlay::{Overlay, Sealed};
 use super::sets::{self, UserBits, union_without};
 use super::unit::{DayChange, Unit};
 use crate::error::Result;
@@ -43,17 +45,16 @@ pub fn fold_slice(
         budget = budget.saturating_sub(unit.weight());
         sealed.cell_cursor = unit.end;
     }
-    let start = run.active_days.partition_point(|(ord, _)| *ord < sealed.user_cursor);
-    for user in run.active_days[start..].chunk_by(|a, b| a.0 == b.0) {
+    while let Some(ord) = run.by_user.next_user(sealed.user_cursor) {
         if budget == 0 {
             return Ok(false);
         }
-        let ord = user[0].0;
+        let changes = run.by_user.of(ord);
         // A user removed since the run was sealed must not rise again.
         if !overlay.removes(ord) {
-            fold_user(conn, ord, user)?;
+            fold_user(conn, ord, changes)?;
         }
-        budget = budget.saturating_sub(user.len());
+        budget = budget.saturating_sub(changes.len());
         sealed.user_cursor = ord + 1;
     }
     Ok(true)
@@ -229,10 +230,8 @@ fn changed_set(node: &Node, added: &[u32], removed: &[u32], sessions: i64) -> Re
     Ok(Node::union(&users, sessions))
 }
 
-fn fold_user(conn: &Connection, ord: u32, days: &[(u32, Day)]) -> Result<()> {
-    let mut history = load_history(conn, ord)?;
-    history.extend(days.iter().map(|(_, day)| *day));
-    history.sort_unstable();
-    history.dedup();
-    save_history(conn, ord, &history)
+fn fold_user(conn: &Connection, ord: u32, changes: Changes) -> Result<()> {
+    let mut history = UserHistory::load(conn, ord)?;
+    history.take_in(changes.pairs(), changes.extras())?;
+    history.save(conn, ord)
 }

@@ -73,6 +73,11 @@ impl Cell {
         pairs.into_iter().zip(bits).collect()
     }
 
+    /// The team and the service, unless either is "any".
+    pub fn pair(self) -> Option<(u32, u32)> {
+        (self.team() != ANY && self.service() != ANY).then(|| (self.team(), self.service()))
+    }
+
     pub fn team(self) -> u32 {
         (self.0 >> SERVICE_BITS) as u32
     }

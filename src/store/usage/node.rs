@@ -275,6 +275,38 @@ pub fn for_each_day(
     Ok(())
 }
 
+/// Calls with the packed set of each day of the range that has a node, and with the extras packed beside it.
+pub fn for_each_set(
+    conn: &Connection,
+    cell: Cell,
+    range: DateRange,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
+) -> Result<()> {
+    const SELECT_SETS: &str = "select body, extras from usage_node where key between :from and :to";
+    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
+    let mut days = conn.prepare_cached(SELECT_SETS)?;
+    let (from, to) = months_of(cell, range);
+    let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
+    while let Some(row) = rows.next()? {
+        let month = month_of(row)?;
+        if Kind::from_sql(row.get(1)?)? == Kind::Days {
+            let sections = sections(month.start(), blob(row, 3)?)?;
+            let mut within = sections.iter().filter(|section| range.contains(section.day));
+            within.try_for_each(|section| visit(&section.set, &section.extras))?;
+            continue;
+        }
+        let within = clip(month, range);
+        let mut rows = days.query(named_params! {
+            ":from": cell.key(Level::Day, within.start()).to_sql(),
+            ":to": cell.key(Level::Day, within.end()).to_sql(),
+        })?;
+        while let Some(row) = rows.next()? {
+            visit(blob(row, 0)?, blob(row, 1)?)?;
+        }
+    }
+    Ok(())
+}
+
 const SELECT_PERIODS: &str = "select key, kind, sessions, body from usage_node where key between :from and :to";
 
 /// The first and the last key of the months that touch the range.

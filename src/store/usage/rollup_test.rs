@@ -116,6 +116,10 @@ fn the_check_finds_each_damage() {
         "update usage_user_history set days = x'01' where ord = (select min(ord) from usage_user_history)",
         "update usage_user_history set days = x'80' where ord = (select min(ord) from usage_user_history)",
         "delete from usage_user_history where ord = (select max(ord) from usage_user_history)",
+        // Another team on the last day; one session more on it, a week after the day before.
+        "update usage_user_history set days = cast(substr(days, 1, length(days) - 1) || x'09' as blob) where ord = 2",
+        "update usage_user_history
+            set days = cast(substr(days, 1, length(days) - 3) || x'1f' || substr(days, -2) || x'02' as blob) where ord = 2",
         "update usage_user set irregular = 1 where deactivated_at is not null",
     ];
     let overlay = world.rollups.overlay();

@@ -8,9 +8,9 @@
 
 use std::ops::Range;
 
+use super::by_user::ByUser;
 use super::delta::{Count, CountKind, Delta, Extra, Fact};
 use super::lattice::{Cell, CellKey, Level};
-use crate::model::Day;
 
 /// Pairs of a cell's day and a user active there, sorted by both. Keys are of [`super::lattice::Level::Day`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -36,8 +36,8 @@ pub struct Run {
     /// By [`CountKind`].
     counts: [CellCounts; 2],
     pub extras: CellExtras,
-    /// The same activity by user: sorted pairs, less those of `removed_users`.
-    pub active_days: Vec<(u32, Day)>,
+    /// What is added, and the extras, once more by user; less what belongs to `removed_users`.
+    pub by_user: ByUser,
     /// Users whose history was removed, sorted.
     pub removed_users: Vec<u32>,
 }
@@ -47,15 +47,13 @@ impl Run {
         let mut removed_users: Vec<u32> = delta.removed.iter().map(|fact| fact.ord).collect();
         removed_users.sort_unstable();
         removed_users.dedup();
-        let mut active_days: Vec<(u32, Day)> =
-            delta.added.iter().filter(|fact| fact.cells & 1 == 1).map(|fact| (fact.ord, fact.day)).collect();
-        active_days.sort_unstable();
+        let extras = CellExtras::new(&delta.extras);
         let run = Run {
             added: CellUsers::new(&delta.added),
             removed: CellUsers::new(&delta.removed),
             counts: [CountKind::Entered, CountKind::Left].map(|kind| counts_of(kind, &delta.counts)),
-            extras: CellExtras::new(&delta.extras),
-            active_days,
+            by_user: ByUser::new(&delta.added, &extras),
+            extras,
             removed_users,
         };
         run.cancelled()
@@ -67,7 +65,7 @@ impl Run {
             removed: CellUsers::merge(&a.removed, &b.removed),
             counts: std::array::from_fn(|kind| net(merge_sorted(&a.counts[kind], &b.counts[kind]))),
             extras: CellExtras::merge(&a.extras, &b.extras),
-            active_days: merge_sorted(&a.active_days, &b.active_days),
+            by_user: ByUser::merge(&a.by_user, &b.by_user),
             removed_users: merge_sorted(&a.removed_users, &b.removed_users),
         };
         run.cancelled()
@@ -77,20 +75,13 @@ impl Run {
     fn cancelled(mut self) -> Run {
         if !self.removed.keys.is_empty() {
             CellUsers::cancel(&mut self.added, &mut self.removed);
-            let removed_users = &self.removed_users;
-            self.active_days.retain(|(ord, _)| removed_users.binary_search(ord).is_err());
+            self.by_user.drop_users(&self.removed_users);
         }
         self
     }
 
     pub fn counts(&self, kind: CountKind) -> &[(CellKey, i64)] {
         &self.counts[kind as usize]
-    }
-
-    /// The days of one user that this run adds, ascending.
-    pub fn days_of(&self, ord: u32) -> impl Iterator<Item = Day> {
-        let start = self.active_days.partition_point(|(other, _)| *other < ord);
-        self.active_days[start..].iter().take_while(move |(other, _)| *other == ord).map(|(_, day)| *day)
     }
 
     pub fn removes(&self, ord: u32) -> bool {
@@ -257,7 +248,7 @@ fn net(mut counts: CellCounts) -> CellCounts {
     counts
 }
 
-fn merge_sorted<T: Copy + Ord>(a: &[T], b: &[T]) -> Vec<T> {
+pub(super) fn merge_sorted<T: Copy + Ord>(a: &[T], b: &[T]) -> Vec<T> {
     let mut out = Vec::with_capacity(a.len() + b.len());
     let (mut i, mut j) = (0, 0);
     while i < a.len() && j < b.len() {
@@ -276,6 +267,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Day;
 
     fn fact() -> impl Strategy<Value = Fact> {
         (0..40u32, 1..20u32, 1..4u32, 1..4u32, 1..16u8).prop_map(|(day, ord, team, service, cells)| Fact {
@@ -363,8 +355,8 @@ mod tests {
             prop_assert!(run.removed.keys.is_empty());
             prop_assert!(run.added.ords.iter().chain(&run.extras.at.ords).all(|ord| *ord >= 5));
             prop_assert!(run.extras.iter().is_sorted() && run.extras.n.iter().all(|n| *n != 0));
-            prop_assert!(run.active_days.iter().all(|(ord, _)| *ord >= 5));
-            prop_assert!(run.added.iter().is_sorted() && run.active_days.is_sorted());
+            prop_assert!(run.by_user.next_user(0).is_none_or(|ord| ord >= 5));
+            prop_assert!(run.added.iter().is_sorted());
         }
     }
 }

@@ -6,13 +6,16 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::delta::{CountKind, Delta};
+use super::explicit::ExplicitSession;
 use super::facts::{Bounds, Facts};
+use super::history::UserHistory;
 use super::lattice::Cell;
+use super::run::Run;
 use super::user::User;
+use super::user_day::UserDay;
 use crate::error::Result;
-use crate::model::{Change, Day, History, Id, Registration, Timestamp, UsageEvent};
+use crate::model::{Change, DateRange, Day, History, Id, Registration, Timestamp, UsageEvent};
 use crate::store::digest::DigestKey;
-use crate::store::varint::damaged;
 
 pub const BOUNDS: Bounds = Bounds { teams_max: 100, services_max: 100 };
 const NOON: i64 = 43_200_000_000;
@@ -51,8 +54,8 @@ impl Store {
 
     pub fn erase(&mut self, user_id: &str, history: History) -> (bool, Delta) {
         let mut delta = Delta::default();
-        let days = |ord: u32| active_days(&self.conn, ord);
-        let found = self.facts.erase(&self.conn, &id(user_id), history, &days, &mut delta).unwrap();
+        let history_of = |ord: u32| history_of(&self.conn, ord);
+        let found = self.facts.erase(&self.conn, &id(user_id), history, &history_of, &mut delta).unwrap();
         delta.net();
         (found, delta)
     }
@@ -66,16 +69,22 @@ impl Store {
     }
 }
 
-/// The writer gets these from the rollups.
-fn active_days(conn: &Connection, ord: u32) -> Result<Vec<Day>> {
-    let mut days = vec![];
-    for key in conn.prepare("select key from usage_user_day")?.query_map([], |row| row.get::<_, i64>(0))? {
-        let key = key?;
-        if key & 0xfff_ffff == i64::from(ord) {
-            days.push(Day::from_index((key >> 28) as u32).ok_or_else(damaged)?);
+/// The writer gets it from the rollups.
+fn history_of(conn: &Connection, ord: u32) -> Result<UserHistory> {
+    let mut delta = Delta::default();
+    let all = DateRange::new(Day::MIN, Day::MAX).unwrap();
+    UserDay::for_each(conn, all, |day, whose, user_day| {
+        if whose == ord {
+            user_day.facts(day, ord).for_each(|fact| delta.add(fact));
+            user_day.count_sessions(day, ord, 1, &mut delta);
         }
-    }
-    Ok(days)
+        Ok(())
+    })?;
+    ExplicitSession::of_user(conn, ord)?.iter().for_each(|session| session.count(ord, 1, &mut delta));
+    let (run, mut history) = (Run::new(&delta), UserHistory::default());
+    let changes = run.by_user.of(ord);
+    history.take_in(changes.pairs(), changes.extras())?;
+    Ok(history)
 }
 
 pub fn key() -> DigestKey {

@@ -71,11 +71,6 @@ impl UserDay {
         Ok(())
     }
 
-    /// Whether there was an event on this day that counts in the cell.
-    pub fn is_active(&self, cell: Cell) -> bool {
-        self.active_pairs().any(|(team, service)| cell.covers(team, service))
-    }
-
     /// Gap sessions that start on this day and touch the cell.
     pub fn sessions_touching(&self, cell: Cell) -> u64 {
         let touches = |session: &&GapSession| self.pairs(session).any(|(team, service)| cell.covers(team, service));
