@@ -66,6 +66,16 @@ create table usage_session (
   primary key (ord, digest)
 ) strict, without rowid;
 
+-- One row: from when on base facts are kept (src/store/usage/horizon.rs).
+create table usage_horizon (
+  one integer primary key check (one = 1),
+  day integer not null,                  -- events before it are rejected; 0: none are. Only advances, by whole months
+  whole_from integer not null,           -- from this day on no row of usage_user_day is missing
+  seq integer not null,                  -- usage_fold.seq when it was raised: no row goes until that is folded
+  key_cursor integer not null            -- of usage_user_day: rows below have gone, or are needed by a session
+) strict;
+insert into usage_horizon values (1, 0, 0, 0, 0);
+
 -- Usage: rollups.
 
 -- What each commit changed in the rollups, until it is folded into the nodes.
@@ -89,7 +99,8 @@ create table usage_node (
   kind integer not null,
   users integer not null,
   sessions integer not null,
-  body blob not null
+  body blob not null,
+  extras blob not null                   -- of a day: which users started more or fewer sessions than one
 ) strict;
 
 -- Users that enter a cell's scope (kind 0) or leave it by deactivation (kind 1) on a day; and sums per year.

@@ -4,8 +4,9 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::retire::Retirement;
+use super::usage::horizon::PrunedUsage;
 use crate::error::{Error, Result};
-use crate::model::{History, Id, Registration, Rejected, Retired, SystemEvent, UsageEvent};
+use crate::model::{Day, History, Id, Registration, Rejected, Retired, SystemEvent, UsageEvent};
 
 pub type Reply<T> = oneshot::Sender<Result<T>>;
 
@@ -28,6 +29,11 @@ pub enum Job {
         history: History,
         reply: Reply<bool>,
     },
+    PruneUsage {
+        before: Day,
+        rows_max: usize,
+        reply: Reply<PrunedUsage>,
+    },
     Retire {
         retirement: Retirement,
         reply: Reply<Retired>,
@@ -49,6 +55,7 @@ impl Job {
             Job::Record { events, .. } => events.len(),
             Job::Register { registrations, .. } => registrations.len(),
             Job::Append { events, .. } => events.len(),
+            Job::PruneUsage { rows_max, .. } => *rows_max,
             Job::Retire { retirement, .. } => retirement.rows_max,
             Job::Erase { .. } | Job::Control(_) => 1,
         }
