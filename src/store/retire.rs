@@ -73,3 +73,7 @@ impl Snapshot<'_> {
         log::retirable(&self.log(), cutoffs)
     }
 }
+
+#[cfg(test)]
+#[path = "retire_test.rs"]
+mod tests;
