@@ -73,10 +73,6 @@ impl ExplicitSession {
         conn.prepare_cached(SELECT_SESSIONS)?.query_and_then(named_params! {":ord": ord}, from_row)?.collect()
     }
 
-    pub fn touches(&self, cell: Cell) -> bool {
-        self.pairs.iter().any(|(team, service)| cell.covers(*team, *service))
-    }
-
     /// Inserts the row, or overwrites it.
     pub fn store(&self, conn: &Connection, ord: u32, digest: &[u8; 16]) -> Result<()> {
         const STORE_SESSION: &str = "
