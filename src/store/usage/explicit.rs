@@ -7,7 +7,7 @@ use rusqlite::{Connection, named_params};
 
 use super::days::Touch;
 use super::delta::Delta;
-use super::lattice::{Cell, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
+use super::lattice::{NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use crate::error::Result;
 use crate::model::Timestamp;
 use crate::store::varint::{self, Cursor, damaged};
