@@ -25,6 +25,7 @@ mod token;
 mod user;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -88,6 +89,8 @@ fn settings(global: Global, flags: Vec<(&'static str, String)>) -> Outcome<Setti
 fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Error::internal(format!("cannot start threads: {e}")))?;
+    // Boxed, so that the runtime's loop is compiled once for each kind of outcome, not for each command.
+    let work: Pin<Box<dyn Future<Output = Outcome<T>> + '_>> = Box::pin(work);
     let outcome = runtime.block_on(work);
     // Work that nobody waits for any more must not hold the process back.
     runtime.shutdown_background();

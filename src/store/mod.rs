@@ -30,6 +30,7 @@ mod upgrade;
 mod usage;
 mod varint;
 mod view;
+mod write_back;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -62,7 +63,6 @@ pub use self::signing_keys::SigningKey;
 use self::snapshot::{BULK_CACHE_KIB, REQUEST_CACHE_KIB, ReaderPool};
 pub use self::snapshot::{Revision, Snapshot};
 pub use self::stats::{COMMIT_BUCKETS_S, StatsReading};
-use self::usage::Bounds;
 pub use self::usage::horizon::{PrunableUsage, PrunedUsage};
 use self::view::Views;
 use self::writer::Writer;
@@ -113,10 +113,9 @@ impl Store {
         let lock = open::Lock::take(&settings.path)?;
         let conn = open::open_writer(settings, clock.unix_micros())?;
         let (database_id, key) = identity(&conn)?;
-        let bounds = Bounds { teams_max: settings.teams_max, services_max: settings.services_max };
         let queue = Arc::new(Queue::new(settings.queue_items_max));
         let stats = Arc::new(stats::Stats::default());
-        let loaded = Writer::load(conn, key.clone(), bounds, clock, Arc::clone(&queue), Arc::clone(&stats));
+        let loaded = Writer::load(conn, settings, key.clone(), clock, Arc::clone(&queue), Arc::clone(&stats));
         let (writer, views) = loaded.map_err(|error| unloadable(&settings.path, &error))?;
         let (failing, failed) = watch::channel(None);
         let thread = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(failing));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, named_params};
 use tokio::sync::watch;
 
+use super::Settings;
 use super::checkpoint::{Checkpoints, give_space_back};
 use super::digest::DigestKey;
 use super::exports;
@@ -35,6 +36,8 @@ const IDLE: Duration = Duration::from_millis(200);
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
 
 pub struct Writer {
+    /// Stands before the connection, so that it closes the file first.
+    checkpoints: Checkpoints,
     conn: Connection,
     key: DigestKey,
     bounds: Bounds,
@@ -47,7 +50,6 @@ pub struct Writer {
     commit_seq: i64,
     /// An erased id may still stand in the WAL: it must be written back and cut.
     scrub: bool,
-    checkpoints: Checkpoints,
     /// The last transaction found no room.
     is_full: bool,
 }
@@ -56,12 +58,13 @@ impl Writer {
     /// Loads what is kept in memory and publishes the first view.
     pub fn load(
         conn: Connection,
+        settings: &Settings,
         key: DigestKey,
-        bounds: Bounds,
         clock: Clock,
         queue: Arc<Queue>,
         stats: Arc<Stats>,
     ) -> Result<(Writer, Arc<Views>)> {
+        let bounds = Bounds { teams_max: settings.teams_max, services_max: settings.services_max };
         let usage = UsageWriter::load(&conn, key.clone(), bounds)?;
         let log = LogWriter::load(&conn, key.clone(), bounds.services_max)?;
         let commit_seq = read_commit_seq(&conn)?;
@@ -81,7 +84,7 @@ impl Writer {
             log,
             commit_seq,
             scrub,
-            checkpoints: Checkpoints::default(),
+            checkpoints: Checkpoints::new(settings),
             is_full: false,
         };
         Ok((writer, views))
@@ -100,8 +103,7 @@ impl Writer {
                 return;
             }
         }
-        // A tidy end leaves no WAL behind; what is left undone is done at the next start.
-        let _ = Checkpoints::default().truncate(&self.conn, &self.clock);
+        self.checkpoints.finish(&self.conn, &self.clock);
     }
 
     fn idle(&self) -> Duration {

@@ -3,7 +3,7 @@
 //! Of such a session only its start and the (team, service) pairs it touched are kept: an event that is not the first
 //! and touches nothing new changes nothing, so events in order write nothing.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, Statement, named_params, params};
 
 use super::days::Touch;
 use super::delta::Delta;
@@ -48,12 +48,9 @@ impl ExplicitSession {
         delta.count_session(self.start_at.day(), ord, self.pairs.iter().copied(), n);
     }
 
-    pub fn find(conn: &Connection, ord: u32, digest: &[u8; 16]) -> Result<Option<ExplicitSession>> {
-        const SELECT_SESSION: &str = "select start_at, cells from usage_session where ord = :ord and digest = :digest";
-        conn.prepare_cached(SELECT_SESSION)?
-            .query_and_then(named_params! {":ord": ord, ":digest": digest}, from_row)?
-            .next()
-            .transpose()
+    /// `select`: [`SELECT_SESSION`].
+    pub fn find(select: &mut Statement, ord: u32, digest: &[u8; 16]) -> Result<Option<ExplicitSession>> {
+        select.query_and_then(params![ord, digest], from_row)?.next().transpose()
     }
 
     /// Calls with every session and the ord of its user. Ends with the first error.
@@ -73,19 +70,14 @@ impl ExplicitSession {
         conn.prepare_cached(SELECT_SESSIONS)?.query_and_then(named_params! {":ord": ord}, from_row)?.collect()
     }
 
-    /// Inserts the row, or overwrites it.
-    pub fn store(&self, conn: &Connection, ord: u32, digest: &[u8; 16]) -> Result<()> {
-        const STORE_SESSION: &str = "
-            insert or replace into usage_session (ord, digest, start_at, cells)
-            values (:ord, :digest, :start_at, :cells)";
+    /// Inserts the row, or overwrites it. `store`: [`STORE_SESSION`].
+    pub fn store(&self, store: &mut Statement, ord: u32, digest: &[u8; 16]) -> Result<()> {
         let mut cells = Vec::with_capacity(self.pairs.len() * 3);
         for (team, service) in &self.pairs {
             varint::put(&mut cells, (*team).into());
             varint::put(&mut cells, (*service).into());
         }
-        conn.prepare_cached(STORE_SESSION)?.execute(named_params! {
-            ":ord": ord, ":digest": digest, ":start_at": self.start_at.unix_micros(), ":cells": cells,
-        })?;
+        store.execute(params![ord, digest, self.start_at.unix_micros(), cells])?;
         Ok(())
     }
 
@@ -103,6 +95,10 @@ impl ExplicitSession {
         Ok(())
     }
 }
+
+pub const SELECT_SESSION: &str = "select start_at, cells from usage_session where ord = :ord and digest = :digest";
+pub const STORE_SESSION: &str = "
+    insert or replace into usage_session (ord, digest, start_at, cells) values (:ord, :digest, :start_at, :cells)";
 
 fn from_row(row: &rusqlite::Row) -> Result<ExplicitSession> {
     let mut cursor = Cursor::new(row.get_ref("cells")?.as_blob().map_err(rusqlite::Error::from)?);

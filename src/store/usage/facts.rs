@@ -1,11 +1,11 @@
 //! Base facts of usage: turns events, registrations and erasures into rows and into the [`Delta`] they mean.
 
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 
 use super::changes::Changes;
 use super::days::{Days, Touch};
 use super::delta::Delta;
-use super::explicit::ExplicitSession;
+use super::explicit::{ExplicitSession, SELECT_SESSION};
 use super::history::UserHistory;
 use super::horizon::Horizon;
 use super::names::Names;
@@ -47,12 +47,14 @@ impl Facts {
         let mut uses = self.resolve(conn, events, &mut rejected)?;
         uses.sort_unstable();
         let mut changes = Changes::default();
+        let mut known = Known { day: conn.prepare_cached(SELECT_DAY)?, session: conn.prepare_cached(SELECT_SESSION)? };
         for uses in uses.chunk_by(|one, next| one.user_id == next.user_id) {
-            if !self.record_user(conn, uses, &mut changes, delta)? {
+            if !self.record_user(conn, &mut known, uses, &mut changes, delta)? {
                 rejected.extend(uses.iter().map(|one| Rejected { index: one.index, message: too_many_users() }));
             }
         }
-        changes.write(conn, &mut self.users)?;
+        changes.write(conn)?;
+        self.users.end_batch(conn)?;
         rejected.sort_unstable_by_key(|rejected| rejected.index);
         Ok(rejected)
     }
@@ -72,7 +74,8 @@ impl Facts {
                 rejected.push(Rejected { index, message });
             }
         }
-        changes.write(conn, &mut self.users)?;
+        changes.write(conn)?;
+        self.users.end_batch(conn)?;
         Ok(rejected)
     }
 
@@ -108,11 +111,12 @@ impl Facts {
     }
 
     /// Takes the events of one user, in order. False, and nothing taken, if the user is new and there is no room.
-    fn record_user<'a>(
+    fn record_user(
         &mut self,
         conn: &Connection,
-        uses: &[Use<'a>],
-        changes: &mut Changes<'a>,
+        known: &mut Known,
+        uses: &[Use],
+        changes: &mut Changes,
         delta: &mut Delta,
     ) -> Result<bool> {
         let user_id = uses[0].user_id;
@@ -120,9 +124,8 @@ impl Facts {
             return Ok(false);
         };
         let (ord, known_days) = (user.ord, known_days(user));
-        let mut select = conn.prepare_cached(SELECT_DAY)?;
         let mut load = |day| match known_days {
-            Some(known) if known.contains(day) => UserDay::load_with(&mut select, day, ord),
+            Some(days) if days.contains(day) => UserDay::load_with(&mut known.day, day, ord),
             _ => Ok(None),
         };
         let mut days = Days::new(ord, &mut load);
@@ -136,7 +139,7 @@ impl Facts {
                 None => uses.iter().try_for_each(|one| sessions::join(&mut days, one.touch, delta))?,
                 Some(session_id) => {
                     let digest = self.key.digest(Kind::Session, session_id);
-                    let known = ExplicitSession::find(conn, ord, &digest)?;
+                    let known = ExplicitSession::find(&mut known.session, ord, &digest)?;
                     let joined = ExplicitSession::join(ord, known, uses.iter().map(|one| one.touch), delta);
                     joined.into_iter().for_each(|session| changes.session(ord, digest, session));
                 }
@@ -144,18 +147,19 @@ impl Facts {
         }
         days.into_changed().for_each(|(day, record)| changes.day(day, ord, record));
         if is_changed {
-            changes.user(ord, user_id);
+            changes.user(user);
+            self.users.weigh(user_id);
         }
         Ok(true)
     }
 
     /// The inner error says why the command is rejected.
-    fn register_user<'a>(
+    fn register_user(
         &mut self,
         conn: &Connection,
-        command: &'a Registration,
+        command: &Registration,
         now: Timestamp,
-        changes: &mut Changes<'a>,
+        changes: &mut Changes,
         delta: &mut Delta,
     ) -> Result<std::result::Result<(), String>> {
         let team = match &command.team_id {
@@ -173,7 +177,7 @@ impl Facts {
             user.last_day = latest_day(conn, user, &self.horizon)?;
         }
         if user.register(command, home_team, now, delta) {
-            changes.user(user.ord, command.user_id.as_str());
+            changes.user(user);
         }
         Ok(Ok(()))
     }
@@ -188,6 +192,12 @@ struct Use<'a> {
     touch: Touch,
     /// Position in the batch.
     index: usize,
+}
+
+/// The look-ups of a batch, prepared once.
+struct Known<'a> {
+    day: CachedStatement<'a>,
+    session: CachedStatement<'a>,
 }
 
 /// The days between which the database may hold something of the user; None for a user without events. Whatever lies

@@ -1,6 +1,6 @@
 //! One user's activity on one day. Its packed form is in `day_codec`.
 
-use rusqlite::{Connection, OptionalExtension, Statement, named_params};
+use rusqlite::{Connection, OptionalExtension, Statement, named_params, params};
 
 use super::delta::{Delta, Fact};
 use super::lattice::Cell;
@@ -45,8 +45,8 @@ impl UserDay {
 
     /// As [`UserDay::load`], for those who load many: `select` is [`SELECT_DAY`], prepared once.
     pub fn load_with(select: &mut Statement, day: Day, ord: u32) -> Result<Option<UserDay>> {
-        let decode = |row: &rusqlite::Row| Ok(UserDay::decode(row.get_ref("facts")?.as_blob()?, day));
-        select.query_row(named_params! {":key": row_key(day, ord)}, decode).optional()?.transpose()
+        let decode = |row: &rusqlite::Row| Ok(UserDay::decode(row.get_ref(0)?.as_blob()?, day));
+        select.query_row(params![row_key(day, ord)], decode).optional()?.transpose()
     }
 
     /// Calls with every user-day of the range, in order of day, then ord. Ends with the first error.
