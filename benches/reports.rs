@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
 
+use analytics::app::settings::{Settings, Sources};
 use analytics::clock::Clock;
 use analytics::model::{
     DateRange, Day, GroupBy, Id, Interval, LogFilter, Severity, SeveritySet, Start, TimeOrder, Timestamp, UsageFilter,
 };
-use analytics::store::{Durability, Settings, Snapshot, Store};
+use analytics::store::{Snapshot, Store};
 use divan::{Bencher, black_box};
 use history::{Random, Users};
 use serde::Deserialize;
@@ -37,15 +38,9 @@ fn option(name: &str) -> Option<String> {
 }
 
 fn open(database: &Path) -> Store {
-    let settings = Settings {
-        path: database.into(),
-        durability: Durability::Full,
-        bytes_max: 0,
-        teams_max: 100_000,
-        services_max: 10_000,
-        queue_items_max: 100_000,
-    };
-    Store::open(&settings, Clock::system()).expect("a database that nobody holds")
+    let flags = vec![("database.path", database.to_string_lossy().into_owned())];
+    let settings = Settings::load(Sources { config: None, environment: std::iter::empty(), flags }).expect("settings");
+    Store::open(&settings.store, Clock::system()).expect("a database that nobody holds")
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
