@@ -7,7 +7,7 @@ use super::lattice::Cell;
 use super::sets::UserBits;
 use super::totals::counts_in_total;
 use super::user::User;
-use super::user_groups::sessions_by_user;
+use super::user_sessions::sessions_by_user;
 use crate::error::Result;
 use crate::model::{DateRange, Figures, Group, Id};
 use crate::store::varint::damaged;

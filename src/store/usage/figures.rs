@@ -3,7 +3,6 @@
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 pub use super::check::check;
-use super::delta::CountKind;
 pub use super::groups::{groups, visit_groups};
 use super::lattice::{ANY, Cell, FIRST_NAME, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use super::node;
@@ -93,6 +92,6 @@ pub(super) fn collect(snapshot: &UsageSnapshot, cell: Cell, range: DateRange, bi
     bits.clear();
     let folded = node::collect(snapshot.conn, cell, range, bits)?;
     snapshot.overlay.correct_users(cell, range, bits)?;
-    let sessions = folded + snapshot.overlay.count(CountKind::Sessions, cell, range);
+    let sessions = folded + snapshot.overlay.sessions(cell, range);
     u64::try_from(sessions).map_err(|_| damaged())
 }

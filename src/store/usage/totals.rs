@@ -3,7 +3,7 @@
 //! In scope by the range's end, less those that left before its start. Users that were active or registered after
 //! their deactivation (irregular ones) are in no count of leavers: each is looked at by itself.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::named_params;
 
 use super::delta::CountKind;
 use super::figures::UsageSnapshot;
@@ -12,7 +12,6 @@ use super::node::summable;
 use super::overlay::key_after;
 use super::sets::UserBits;
 use super::user::User;
-use super::user_day::UserDay;
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 use crate::store::varint::damaged;
@@ -47,8 +46,10 @@ fn is_in_scope(user: &User, cell: Cell, end: Day) -> bool {
 
 /// total_users of each of some periods that follow each other without a gap.
 pub fn total_users_by_period(snapshot: &UsageSnapshot, cell: Cell, periods: &[DateRange]) -> Result<Vec<u64>> {
-    let (Some(first), Some(last)) = (periods.first(), periods.last()) else { return Ok(vec![]) };
-    let range = DateRange::new(first.start(), last.end()).expect("periods follow each other");
+    if periods.is_empty() {
+        return Ok(vec![]);
+    }
+    let range = whole(periods);
     let entered = Running::load(snapshot, CountKind::Entered, cell, range)?;
     let left = Running::load(snapshot, CountKind::Left, cell, range)?;
     let absent = absent_by_period(snapshot, cell, periods)?;
@@ -57,6 +58,12 @@ pub fn total_users_by_period(snapshot: &UsageSnapshot, cell: Cell, periods: &[Da
         u64::try_from(entered.until(period.end()) - left - absent).map_err(|_| damaged())
     };
     periods.iter().zip(absent).map(total).collect()
+}
+
+/// From the start of the first to the end of the last.
+fn whole(periods: &[DateRange]) -> DateRange {
+    let (first, last) = (periods[0], periods[periods.len() - 1]);
+    DateRange::new(first.start(), last.end()).expect("periods follow each other")
 }
 
 /// How many irregular users are in scope but deactivated before the period and not active in it, for each period.
@@ -88,23 +95,16 @@ fn absent_by_period(snapshot: &UsageSnapshot, cell: Cell, periods: &[DateRange])
 /// The indices of the periods behind the user's deactivation in which it was active under the cell; each once.
 fn active_periods(snapshot: &UsageSnapshot, user: &User, cell: Cell, periods: &[DateRange]) -> Result<Vec<usize>> {
     let left = user.deactivated_at.map(|at| at.day());
+    let range = whole(periods);
     let mut active = vec![];
-    for day in snapshot.overlay.active_days(snapshot.conn, user.ord)? {
-        let period = periods.partition_point(|period| period.end() < day);
-        let counts = Some(day) > left && periods.get(period).is_some_and(|period| period.contains(day));
-        if counts && active.last() != Some(&period) && is_active(snapshot.conn, user.ord, day, cell)? {
+    for one in snapshot.overlay.history(snapshot.conn, user.ord)?.uses(cell, range)? {
+        let period = periods.partition_point(|period| period.end() < one.day);
+        let counts = one.is_active && Some(one.day) > left && periods.get(period).is_some();
+        if counts && active.last() != Some(&period) {
             active.push(period);
         }
     }
     Ok(active)
-}
-
-/// Whether a user that was active on the day was so under the cell.
-fn is_active(conn: &Connection, ord: u32, day: Day, cell: Cell) -> Result<bool> {
-    if cell == Cell::ALL {
-        return Ok(true);
-    }
-    Ok(UserDay::load(conn, day, ord)?.is_some_and(|user_day| user_day.is_active(cell)))
 }
 
 /// The sum of a count over all days up to and including `end`.
