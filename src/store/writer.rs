@@ -21,7 +21,7 @@ use super::queue::{Next, Queue};
 use super::stats::Stats;
 use super::usage::{Bounds, UsageWriter};
 use super::varint::damaged;
-use super::view::{View, Views};
+use super::view::{Stamp, View, Views, read_stamp};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::model::{History, Id, Registration, Rejected, Timestamp};
@@ -37,13 +37,15 @@ pub struct Writer {
     conn: Connection,
     key: DigestKey,
     bounds: Bounds,
+    span_cache_bytes: usize,
     clock: Clock,
     queue: Arc<Queue>,
     views: Arc<Views>,
     stats: Arc<Stats>,
     usage: UsageWriter,
     log: LogWriter,
-    commit_seq: i64,
+    /// Of the last commit.
+    stamp: Stamp,
     /// An erased id may still stand in the WAL: it must be written back and cut.
     scrub: bool,
     checkpoints: Checkpoints,
@@ -57,14 +59,15 @@ impl Writer {
         conn: Connection,
         key: DigestKey,
         bounds: Bounds,
+        span_cache_bytes: usize,
         clock: Clock,
         queue: Arc<Queue>,
         stats: Arc<Stats>,
     ) -> Result<(Writer, Arc<Views>)> {
-        let usage = UsageWriter::load(&conn, key.clone(), bounds)?;
+        let usage = UsageWriter::load(&conn, key.clone(), bounds, span_cache_bytes)?;
         let log = LogWriter::load(&conn, key.clone(), bounds.services_max)?;
-        let commit_seq = read_commit_seq(&conn)?;
-        let first = View { commit_seq, usage: usage.overlay(), log: log.directory() };
+        let stamp = read_stamp(&conn)?;
+        let first = View { stamp, usage: usage.overlay(), log: log.directory() };
         let views = Arc::new(Views::new(first));
         // A WAL left by a crash may hold what an erasure was still to remove.
         let scrub = true;
@@ -72,13 +75,14 @@ impl Writer {
             conn,
             key,
             bounds,
+            span_cache_bytes,
             clock,
             queue,
             views: Arc::clone(&views),
             stats,
             usage,
             log,
-            commit_seq,
+            stamp,
             scrub,
             checkpoints: Checkpoints::default(),
             is_full: false,
@@ -132,23 +136,26 @@ impl Writer {
         if !self.is_full {
             return outcome.clone();
         }
-        self.usage = UsageWriter::load(&self.conn, self.key.clone(), self.bounds)?;
+        self.usage = UsageWriter::load(&self.conn, self.key.clone(), self.bounds, self.span_cache_bytes)?;
         self.log = LogWriter::load(&self.conn, self.key.clone(), self.bounds.services_max)?;
         Ok(())
     }
 
     fn transact(&mut self, progress: &mut Progress, group: Vec<Job>) -> Result<()> {
-        let next = self.commit_seq.checked_add(1).ok_or_else(damaged)?;
+        let next_seq = self.stamp.commit_seq.checked_add(1).ok_or_else(damaged)?;
         progress.attempt(|| execute(&self.conn, "begin immediate"));
         self.run_jobs(progress, group);
-        progress.attempt(|| self.finish(next));
+        let stamp = progress.attempt(|| self.finish(next_seq));
         // The bound on the file shows while pages are asked for; what a commit lacks is room on the disk.
         let worked = progress.outcome().map_err(|error| self.bound_reached(error));
         let done = worked.and_then(|()| execute(&self.conn, "commit"));
         match done {
-            Ok(()) => self.commit_seq = next,
+            Ok(()) => {
+                self.stamp = stamp;
+                self.views.committed(next_seq);
+            }
             Err(_) => {
-                self.views.retract(next);
+                self.views.retract(next_seq);
                 // SQLite may have rolled back by itself; either way nothing of this group stays.
                 let _ = self.conn.execute_batch("rollback");
             }
@@ -169,17 +176,23 @@ impl Writer {
         }
     }
 
-    fn finish(&mut self, commit_seq: i64) -> Result<()> {
+    fn finish(&mut self, commit_seq: i64) -> Result<Stamp> {
         const STAMP: &str = "
-            update database set commit_seq = :commit_seq,
-                usage_revision = usage_revision + :usage_changed, log_revision = log_revision + :log_changed";
+            update database set commit_seq = :commit_seq, usage_revision = :usage_revision, log_revision = :log_revision";
         let usage_changed = self.usage.finish(&self.conn)?;
         let log_changed = self.log.finish(&self.conn)?;
-        let stamp =
-            named_params! { ":commit_seq": commit_seq, ":usage_changed": usage_changed, ":log_changed": log_changed };
-        self.conn.prepare_cached(STAMP)?.execute(stamp)?;
-        self.views.publish(View { commit_seq, usage: self.usage.overlay(), log: self.log.directory() });
-        Ok(())
+        let stamp = Stamp {
+            commit_seq,
+            usage_revision: self.stamp.usage_revision + i64::from(usage_changed),
+            log_revision: self.stamp.log_revision + i64::from(log_changed),
+        };
+        self.conn.prepare_cached(STAMP)?.execute(named_params! {
+            ":commit_seq": stamp.commit_seq,
+            ":usage_revision": stamp.usage_revision,
+            ":log_revision": stamp.log_revision,
+        })?;
+        self.views.publish(View { stamp, usage: self.usage.overlay(), log: self.log.directory() });
+        Ok(stamp)
     }
 
     /// Usage events that wait together are recorded together, and so are log events: what they share is touched
@@ -265,10 +278,6 @@ impl Drop for Writer {
 fn execute(conn: &Connection, sql: &str) -> Result<()> {
     conn.prepare_cached(sql)?.execute([])?;
     Ok(())
-}
-
-fn read_commit_seq(conn: &Connection) -> Result<i64> {
-    Ok(conn.query_row("select commit_seq from database", [], |row| row.get(0))?)
 }
 
 #[cfg(test)]

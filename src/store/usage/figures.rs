@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 pub use super::check::check;
 use super::delta::CountKind;
+use super::gather::Source;
 pub use super::groups::{groups, visit_groups};
 use super::lattice::{ANY, Cell, FIRST_NAME, SERVICE_IDS_MAX, TEAM_IDS_MAX};
-use super::node;
 use super::presence::Presence;
 use super::rollup::Overlay;
 pub use super::series::series;
@@ -25,16 +25,52 @@ pub struct UsageSnapshot<'a> {
     pub key: &'a DigestKey,
 }
 
+impl<'a> UsageSnapshot<'a> {
+    pub(super) fn source(&self) -> Source<'a> {
+        Source { conn: Some(self.conn), overlay: self.overlay }
+    }
+}
+
 /// The three figures of a range under a filter. An id nobody has sent gives zeros.
 pub fn figures(snapshot: &UsageSnapshot, range: DateRange, filter: &UsageFilter) -> Result<Figures> {
-    match Selection::of(snapshot, filter)? {
-        Selection::Nothing => Ok(Figures::default()),
-        Selection::User(user, cell) => Ok(Presence::load(snapshot, &user, cell, range)?.figures(range)),
-        Selection::Everyone(cell) => {
-            let irregular = User::irregular_before(snapshot.conn, range.start())?;
-            let mut bits = UserBits::new(snapshot.overlay.ord_end);
-            cell_figures(snapshot, cell, range, &irregular, &mut bits)
+    let kept = &snapshot.overlay.kept;
+    if let Some(figures) = kept.answer(range, filter) {
+        return Ok(figures);
+    }
+    let figures = match Selection::of(snapshot, filter)? {
+        Selection::Nothing => Figures::default(),
+        Selection::User(user, cell) => Presence::load(snapshot, &user, cell, range)?.figures(range),
+        Selection::Everyone(cell) => everyone(&snapshot.source(), cell, range)?.ok_or_else(damaged)?,
+    };
+    kept.keep_answer(range, filter, figures);
+    Ok(figures)
+}
+
+/// The same without a transaction; None if something that it takes is not in memory.
+pub fn figures_in_memory(overlay: &Overlay, range: DateRange, filter: &UsageFilter) -> Result<Option<Figures>> {
+    let kept = &overlay.kept;
+    if let Some(figures) = kept.answer(range, filter) {
+        return Ok(Some(figures));
+    }
+    let id = |kind, name: Option<&Id>| name.map_or(Some(Some(ANY)), |name| kept.name_id(kind, name));
+    let team = id(GroupBy::Team, filter.team_id.as_ref());
+    let service = id(GroupBy::Service, filter.service.as_ref());
+    let figures = match (&filter.user_id, team, service) {
+        (None, Some(Some(team)), Some(Some(service))) => {
+            everyone(&Source { conn: None, overlay }, Cell::new(team, service), range)?
         }
+        (None, Some(_), Some(_)) => Some(Figures::default()),
+        _ => None,
+    };
+    figures.into_iter().for_each(|figures| kept.keep_answer(range, filter, figures));
+    Ok(figures)
+}
+
+fn everyone(source: &Source, cell: Cell, range: DateRange) -> Result<Option<Figures>> {
+    let Some(irregular) = source.irregular_before(range.start())? else { return Ok(None) };
+    match few_figures(source, cell, range, &irregular)? {
+        Some(figures) => Ok(Some(figures)),
+        None => all_figures(source, cell, range, &irregular, &mut UserBits::new(source.overlay.ord_end)),
     }
 }
 
@@ -48,8 +84,8 @@ pub(super) enum Selection {
 
 impl Selection {
     pub fn of(snapshot: &UsageSnapshot, filter: &UsageFilter) -> Result<Selection> {
-        let team = name_id(snapshot.conn, GroupBy::Team, filter.team_id.as_ref())?;
-        let service = name_id(snapshot.conn, GroupBy::Service, filter.service.as_ref())?;
+        let team = name_id(snapshot, GroupBy::Team, filter.team_id.as_ref())?;
+        let service = name_id(snapshot, GroupBy::Service, filter.service.as_ref())?;
         let (Some(team), Some(service)) = (team, service) else { return Ok(Selection::Nothing) };
         let cell = Cell::new(team, service);
         let Some(user_id) = &filter.user_id else { return Ok(Selection::Everyone(cell)) };
@@ -59,10 +95,20 @@ impl Selection {
 }
 
 /// [`ANY`] without a name; None for a name that was never sent.
-fn name_id(conn: &Connection, kind: GroupBy, name: Option<&Id>) -> Result<Option<u32>> {
+fn name_id(snapshot: &UsageSnapshot, kind: GroupBy, name: Option<&Id>) -> Result<Option<u32>> {
+    let Some(name) = name else { return Ok(Some(ANY)) };
+    let kept = &snapshot.overlay.kept;
+    if let Some(id) = kept.name_id(kind, name) {
+        return Ok(id);
+    }
+    let id = load_name_id(snapshot.conn, kind, name)?;
+    kept.keep_name_id(kind, name, id);
+    Ok(id)
+}
+
+fn load_name_id(conn: &Connection, kind: GroupBy, name: &Id) -> Result<Option<u32>> {
     const SELECT_TEAM: &str = "select id from usage_team where team_id = :name";
     const SELECT_SERVICE: &str = "select id from usage_service where service = :name";
-    let Some(name) = name else { return Ok(Some(ANY)) };
     let sql = if kind == GroupBy::Team { SELECT_TEAM } else { SELECT_SERVICE };
     let mut statement = conn.prepare_cached(sql)?;
     let id: Option<u32> = statement.query_row(named_params! {":name": name.as_str()}, |row| row.get(0)).optional()?;
@@ -80,19 +126,46 @@ pub(super) fn cell_figures(
     irregular: &[User],
     bits: &mut UserBits,
 ) -> Result<Figures> {
-    let total_sessions = collect(snapshot, cell, range, bits)?;
-    Ok(Figures {
-        total_users: total_users(snapshot, cell, range, irregular, bits)?,
-        active_users: bits.count(),
-        total_sessions,
-    })
+    all_figures(&snapshot.source(), cell, range, irregular, bits)?.ok_or_else(damaged)
+}
+
+/// As [`cell_figures`]; None if something is not in memory.
+fn all_figures(
+    source: &Source,
+    cell: Cell,
+    range: DateRange,
+    irregular: &[User],
+    bits: &mut UserBits,
+) -> Result<Option<Figures>> {
+    let Some(total_sessions) = unite(source, cell, range, bits)? else { return Ok(None) };
+    let total_users = total_users(source, cell, range, irregular, |ord| bits.contains(ord))?;
+    Ok(total_users.map(|total_users| Figures { total_users, active_users: bits.count(), total_sessions }))
+}
+
+/// The same where nothing has to be united: one set in memory, or none, holds all that were active. None if not.
+fn few_figures(source: &Source, cell: Cell, range: DateRange, irregular: &[User]) -> Result<Option<Figures>> {
+    if !irregular.is_empty() || source.overlay.has_users(cell, range) {
+        return Ok(None);
+    }
+    let Some(gathered) = source.gather(cell, range)? else { return Ok(None) };
+    let Some(active_users) = gathered.users_if_single() else { return Ok(None) };
+    let total_sessions = gathered.sessions + source.overlay.count(CountKind::Sessions, cell, range);
+    let total_sessions = u64::try_from(total_sessions).map_err(|_| damaged())?;
+    let total_users = total_users(source, cell, range, irregular, |_| false)?;
+    Ok(total_users.map(|total_users| Figures { total_users, active_users, total_sessions }))
 }
 
 /// Makes `bits` the users that were active in the range under the cell; returns the sessions that started in it.
 pub(super) fn collect(snapshot: &UsageSnapshot, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<u64> {
+    unite(&snapshot.source(), cell, range, bits)?.ok_or_else(damaged)
+}
+
+/// As [`collect`]; None if something is not in memory.
+fn unite(source: &Source, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<Option<u64>> {
+    let Some(gathered) = source.gather(cell, range)? else { return Ok(None) };
     bits.clear();
-    let folded = node::collect(snapshot.conn, cell, range, bits)?;
-    snapshot.overlay.correct_users(cell, range, bits)?;
-    let sessions = folded + snapshot.overlay.count(CountKind::Sessions, cell, range);
-    u64::try_from(sessions).map_err(|_| damaged())
+    gathered.unite(bits)?;
+    source.overlay.correct_users(cell, range, bits)?;
+    let sessions = gathered.sessions + source.overlay.count(CountKind::Sessions, cell, range);
+    u64::try_from(sessions).map(Some).map_err(|_| damaged())
 }

@@ -88,6 +88,9 @@ impl World {
                 self.rollups = Rollups::load_tuned(&self.conn, self.tuning).unwrap();
             }
         }
+        if !matches!(step, Step::Idle(_) | Step::FoldAll) {
+            self.rollups.forget_answers();
+        }
         self.conn.execute_batch("commit").unwrap();
     }
 
@@ -267,10 +270,10 @@ prop_compose! {
     fn tuning()(
         seal_at_entries in select(vec![0, 30, 200, 100_000]), seal_at_deltas in select(vec![3, 1_000]),
         slice_entries_min in select(vec![1, 10, 1_000]), month_bytes_max in select(vec![0, 20, 16_384]),
-        year_user_days_min in select(vec![1, 6, 8_192]),
+        year_user_days_min in select(vec![1, 6, 8_192]), span_cache_bytes in select(vec![0, 2_000, 10_000, 1 << 20]),
     ) -> Tuning {
         let forms = NodeForms { month_bytes_max, year_user_days_min };
-        Tuning { seal_at_entries, seal_at_deltas, slice_entries_min, forms }
+        Tuning { seal_at_entries, seal_at_deltas, slice_entries_min, forms, span_cache_bytes }
     }
 }
 

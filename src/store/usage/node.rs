@@ -188,6 +188,49 @@ fn collect_days(conn: &Connection, cell: Cell, range: DateRange, bits: &mut User
     Ok(sessions)
 }
 
+/// The years in which the cell has anything, ascending, each with whether it keeps the union of its users.
+pub fn years(conn: &Connection, cell: Cell) -> Result<Vec<(DateRange, bool)>> {
+    const SELECT_YEARS: &str = "select key, kind from usage_node where key between :from and :to";
+    let mut statement = conn.prepare_cached(SELECT_YEARS)?;
+    let mut rows = statement.query(named_params! {
+        ":from": cell.key(Level::Year, Day::MIN).to_sql(),
+        ":to": cell.key(Level::Year, Day::MAX).to_sql(),
+    })?;
+    let mut years = vec![];
+    while let Some(row) = rows.next()? {
+        let start = CellKey::from_sql(row.get(0)?).day();
+        let year = DateRange::new(start, start.year_end()).ok_or_else(damaged)?;
+        years.push((year, Kind::from_sql(row.get(1)?)? == Kind::Users));
+    }
+    Ok(years)
+}
+
+/// Calls with each day of a range within one month that has anything, its packed set of users and its sessions.
+pub fn for_each_set(
+    conn: &Connection,
+    cell: Cell,
+    range: DateRange,
+    mut visit: impl FnMut(Day, &[u8], i64) -> Result<()>,
+) -> Result<()> {
+    const SELECT_DAYS: &str = "select key, sessions, body from usage_node where key between :from and :to";
+    let month = range.start().month_start();
+    let Some(node) = load(conn, cell.key(Level::Month, month))? else { return Ok(()) };
+    if node.kind == Kind::Days {
+        let sections = sections(month, &node.body)?;
+        let mut within = sections.iter().filter(|section| range.contains(section.day));
+        return within.try_for_each(|section| visit(section.day, &section.set, section.sessions));
+    }
+    let mut statement = conn.prepare_cached(SELECT_DAYS)?;
+    let mut rows = statement.query(named_params! {
+        ":from": cell.key(Level::Day, range.start()).to_sql(),
+        ":to": cell.key(Level::Day, range.end()).to_sql(),
+    })?;
+    while let Some(row) = rows.next()? {
+        visit(CellKey::from_sql(row.get(0)?).day(), blob(row, 2)?, summable(row.get(1)?)?)?;
+    }
+    Ok(())
+}
+
 /// Calls with each day of the range that has a node, its distinct users and its sessions; no set is unpacked.
 pub fn for_each_day(
     conn: &Connection,

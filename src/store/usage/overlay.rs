@@ -6,9 +6,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::delta::CountKind;
+use super::kept::Kept;
 use super::lattice::{Cell, CellKey, Level};
 use super::run::{CellUsers, Run, counts_between};
 use super::sets::UserBits;
+use super::span_cache::SpanCache;
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 use crate::store::varint::{self, Cursor, damaged};
@@ -23,6 +25,11 @@ pub struct Overlay {
     pub(super) active: Vec<Arc<Run>>,
     /// One more than the highest ord given.
     pub(super) ord_end: u32,
+    /// Of the nodes and counts; shared by all views since the start.
+    pub(super) spans: Arc<SpanCache>,
+    /// The number of the last fold that the nodes have seen.
+    pub(super) folds: u64,
+    pub(super) kept: Arc<Kept>,
 }
 
 /// A run on its way into the nodes, and how far it has come.
@@ -70,6 +77,12 @@ impl Overlay {
             ords.iter().for_each(|ord| bits.remove(*ord));
         }
         Ok(())
+    }
+
+    /// Whether the runs add any user to the cell in the range, or remove one.
+    pub(super) fn has_users(&self, cell: Cell, range: DateRange) -> bool {
+        let mut slices = self.slices(cell, range, |run| &run.added).chain(self.slices(cell, range, |run| &run.removed));
+        slices.any(|ords| !ords.is_empty())
     }
 
     fn slices(

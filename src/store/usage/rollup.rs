@@ -15,6 +15,7 @@ pub use super::overlay::Overlay;
 use super::overlay::Sealed;
 use super::packed_delta;
 use super::run::Run;
+use super::span_cache::SpanCache;
 use crate::error::Result;
 use crate::store::varint::damaged;
 
@@ -35,6 +36,8 @@ pub(super) struct Tuning {
     /// A commit folds so many entries, or twice those it brings, so that folding ends before the next run is due.
     pub slice_entries_min: usize,
     pub forms: NodeForms,
+    /// Users of spans in memory, see [`super::span_cache`].
+    pub span_cache_bytes: usize,
 }
 
 impl Default for Tuning {
@@ -44,6 +47,7 @@ impl Default for Tuning {
             seal_at_deltas: 20_000,
             slice_entries_min: 4_000,
             forms: NodeForms { month_bytes_max: 16 * 1024, year_user_days_min: 8_192 },
+            span_cache_bytes: 0,
         }
     }
 }
@@ -57,8 +61,9 @@ struct Progress {
 }
 
 impl Rollups {
-    pub fn load(conn: &Connection) -> Result<Rollups> {
-        Rollups::load_tuned(conn, Tuning::default())
+    /// `span_cache_bytes`: what reads may keep in memory of the nodes.
+    pub fn load(conn: &Connection, span_cache_bytes: usize) -> Result<Rollups> {
+        Rollups::load_tuned(conn, Tuning { span_cache_bytes, ..Tuning::default() })
     }
 
     pub(super) fn load_tuned(conn: &Connection, tuning: Tuning) -> Result<Rollups> {
@@ -70,6 +75,9 @@ impl Rollups {
             sealed: is_sealed.then(|| Sealed { run: Arc::new(sealed), cell_cursor, user_cursor }),
             active: if active == Run::default() { vec![] } else { vec![Arc::new(active)] },
             ord_end: load_ord_end(conn)?,
+            spans: Arc::new(SpanCache::new(tuning.span_cache_bytes)),
+            folds: 0,
+            kept: Arc::default(),
         };
         Ok(Rollups { overlay: Arc::new(overlay), progress, tuning })
     }
@@ -102,6 +110,11 @@ impl Rollups {
             self.fold(conn, budget)?;
         }
         if is_new || folds { self.save_progress(conn) } else { Ok(()) }
+    }
+
+    /// From here on answers are other ones: nothing that was kept of them holds.
+    pub fn forget_answers(&mut self) {
+        Arc::make_mut(&mut self.overlay).kept = Arc::default();
     }
 
     /// Whether a commit with an empty delta would fold something.
@@ -152,7 +165,10 @@ impl Rollups {
     fn fold(&mut self, conn: &Connection, budget: usize) -> Result<()> {
         let overlay = Arc::make_mut(&mut self.overlay);
         let Some(mut sealed) = overlay.sealed.take() else { return Ok(()) };
-        if fold_slice(conn, overlay, &mut sealed, self.tuning.forms, budget)? {
+        let from = sealed.cell_cursor;
+        let is_done = fold_slice(conn, overlay, &mut sealed, self.tuning.forms, budget)?;
+        overlay.folds = overlay.spans.folded(&sealed.run, from, sealed.cell_cursor);
+        if is_done {
             self.progress.folded_seq = self.progress.sealed_seq;
             delete_deltas(conn, self.progress.folded_seq)
         } else {

@@ -163,6 +163,15 @@ impl UserBits {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Bits from the end on, of ords that were never given, must stay clear.
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.words
+    }
+
     /// The ords in it, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         self.words.iter().enumerate().flat_map(|(i, word)| {
