@@ -30,6 +30,8 @@ use crate::model::{History, Id, Registration, Rejected, Timestamp};
 const GROUP_ITEMS_MAX: usize = 4_000;
 /// How long an idle writer sleeps before it looks at housekeeping again.
 const IDLE: Duration = Duration::from_millis(200);
+/// Having found nothing to do so often in a row (for five seconds), it takes up what is better done late than never.
+const QUIET_AFTER: u32 = 25;
 /// The same while there is no room: folding would only fail again, and every failure loads the memory anew.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
 
@@ -51,6 +53,8 @@ pub struct Writer {
     checkpoints: Checkpoints,
     /// The last transaction found no room.
     is_full: bool,
+    /// How often in a row there was nothing to do.
+    idle_times: u32,
 }
 
 impl Writer {
@@ -86,6 +90,7 @@ impl Writer {
             scrub,
             checkpoints: Checkpoints::default(),
             is_full: false,
+            idle_times: 0,
         };
         Ok((writer, views))
     }
@@ -117,6 +122,7 @@ impl Writer {
 
     /// One transaction for all jobs of the group, then their answers. Errors only if the writer cannot go on.
     fn commit_group(&mut self, group: Vec<Job>) -> Result<()> {
+        self.idle_times = 0;
         let started = self.clock.monotonic();
         let items: usize = group.iter().map(Job::items).sum();
         let mut progress = Progress::default();
@@ -243,6 +249,10 @@ impl Writer {
             let outcome = self.transact(&mut Progress::default(), vec![]);
             self.settle(&outcome)?;
             return self.checkpoint_if_due();
+        }
+        self.idle_times = self.idle_times.saturating_add(1);
+        if self.idle_times == QUIET_AFTER {
+            self.usage.settle_down();
         }
         if !self.scrub()? {
             let waiting = self.checkpoints.while_idle(&self.conn, &self.clock)?;

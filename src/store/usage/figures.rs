@@ -1,10 +1,12 @@
 //! Reads of the usage side, each from one snapshot: a read transaction and the overlay of the same commit.
 
+use std::cell::RefCell;
+
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 pub use super::check::check;
 use super::delta::CountKind;
-use super::gather::Source;
+use super::gather::{Gathered, Source};
 pub use super::groups::{groups, visit_groups};
 use super::lattice::{ANY, Cell, FIRST_NAME, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use super::presence::Presence;
@@ -68,10 +70,46 @@ pub fn figures_in_memory(overlay: &Overlay, range: DateRange, filter: &UsageFilt
 
 fn everyone(source: &Source, cell: Cell, range: DateRange) -> Result<Option<Figures>> {
     let Some(irregular) = source.irregular_before(range.start())? else { return Ok(None) };
-    match few_figures(source, cell, range, &irregular)? {
-        Some(figures) => Ok(Some(figures)),
-        None => all_figures(source, cell, range, &irregular, &mut UserBits::new(source.overlay.ord_end)),
-    }
+    let Some(gathered) = source.gather(cell, range)? else { return Ok(None) };
+    let mut total = |is_active: &dyn Fn(u32) -> bool| total_users(source, cell, range, &irregular, is_active);
+    let sessions = sessions(source, cell, range, &gathered)?;
+    let (total_users, active_users) = match gathered.users_if_single() {
+        // Whom one set holds need not be counted again.
+        Some(users) if irregular.is_empty() && !source.overlay.has_users(cell, range) => (total(&|_| false)?, users),
+        _ => count_users(source, cell, range, &gathered, &mut total)?,
+    };
+    Ok(total_users.map(|total_users| Figures { total_users, active_users, total_sessions: sessions }))
+}
+
+thread_local! {
+    /// Room to count in, all clear. Where few users are counted, clearing it anew would take longer than counting.
+    static ROOM: RefCell<UserBits> = RefCell::new(UserBits::new(0));
+}
+
+/// What `total` makes of the active users, and how many these are.
+fn count_users(
+    source: &Source,
+    cell: Cell,
+    range: DateRange,
+    gathered: &Gathered,
+    total: &mut dyn FnMut(&dyn Fn(u32) -> bool) -> Result<Option<u64>>,
+) -> Result<(Option<u64>, u64)> {
+    // Comes back only if it is clear again: not after an error.
+    let mut bits = ROOM.replace(UserBits::new(0));
+    bits.resize(source.overlay.ord_end);
+    gathered.unite(&mut bits)?;
+    source.overlay.correct_users(cell, range, &mut bits)?;
+    let total_users = total(&|ord| bits.contains(ord))?;
+    let active_users = match gathered.take_out(&mut bits) {
+        Some(taken) => taken + source.overlay.take_out_users(cell, range, &mut bits),
+        None => {
+            let users = bits.count();
+            bits.clear();
+            users
+        }
+    };
+    ROOM.set(bits);
+    Ok((total_users, active_users))
 }
 
 /// What a filter comes down to.
@@ -126,46 +164,23 @@ pub(super) fn cell_figures(
     irregular: &[User],
     bits: &mut UserBits,
 ) -> Result<Figures> {
-    all_figures(&snapshot.source(), cell, range, irregular, bits)?.ok_or_else(damaged)
-}
-
-/// As [`cell_figures`]; None if something is not in memory.
-fn all_figures(
-    source: &Source,
-    cell: Cell,
-    range: DateRange,
-    irregular: &[User],
-    bits: &mut UserBits,
-) -> Result<Option<Figures>> {
-    let Some(total_sessions) = unite(source, cell, range, bits)? else { return Ok(None) };
-    let total_users = total_users(source, cell, range, irregular, |ord| bits.contains(ord))?;
-    Ok(total_users.map(|total_users| Figures { total_users, active_users: bits.count(), total_sessions }))
-}
-
-/// The same where nothing has to be united: one set in memory, or none, holds all that were active. None if not.
-fn few_figures(source: &Source, cell: Cell, range: DateRange, irregular: &[User]) -> Result<Option<Figures>> {
-    if !irregular.is_empty() || source.overlay.has_users(cell, range) {
-        return Ok(None);
-    }
-    let Some(gathered) = source.gather(cell, range)? else { return Ok(None) };
-    let Some(active_users) = gathered.users_if_single() else { return Ok(None) };
-    let total_sessions = gathered.sessions + source.overlay.count(CountKind::Sessions, cell, range);
-    let total_sessions = u64::try_from(total_sessions).map_err(|_| damaged())?;
-    let total_users = total_users(source, cell, range, irregular, |_| false)?;
-    Ok(total_users.map(|total_users| Figures { total_users, active_users, total_sessions }))
+    let source = snapshot.source();
+    let total_sessions = collect(snapshot, cell, range, bits)?;
+    let total_users = total_users(&source, cell, range, irregular, |ord| bits.contains(ord))?.ok_or_else(damaged)?;
+    Ok(Figures { total_users, active_users: bits.count(), total_sessions })
 }
 
 /// Makes `bits` the users that were active in the range under the cell; returns the sessions that started in it.
 pub(super) fn collect(snapshot: &UsageSnapshot, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<u64> {
-    unite(&snapshot.source(), cell, range, bits)?.ok_or_else(damaged)
-}
-
-/// As [`collect`]; None if something is not in memory.
-fn unite(source: &Source, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<Option<u64>> {
-    let Some(gathered) = source.gather(cell, range)? else { return Ok(None) };
+    let source = snapshot.source();
+    let gathered = source.gather(cell, range)?.ok_or_else(damaged)?;
     bits.clear();
     gathered.unite(bits)?;
     source.overlay.correct_users(cell, range, bits)?;
+    sessions(&source, cell, range, &gathered)
+}
+
+fn sessions(source: &Source, cell: Cell, range: DateRange, gathered: &Gathered) -> Result<u64> {
     let sessions = gathered.sessions + source.overlay.count(CountKind::Sessions, cell, range);
-    u64::try_from(sessions).map(Some).map_err(|_| damaged())
+    u64::try_from(sessions).map_err(|_| damaged())
 }

@@ -12,7 +12,7 @@ use super::overlay::Overlay;
 use super::sets::{self, UserBits};
 use super::span::{Active, Span, SpanKey, SpanKind};
 use super::totals::load_sums;
-use super::user_set::{UserSet, unite};
+use super::user_set::{UserSet, take_out, unite};
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 
@@ -36,6 +36,12 @@ impl Gathered {
     /// Adds the users of all spans to the bitset.
     pub fn unite(&self, bits: &mut UserBits) -> Result<()> {
         unite(self.sets(), bits)
+    }
+
+    /// Takes them out again, as [`take_out`]; only where they are so few that this is quicker than to count all bits.
+    pub fn take_out(&self, bits: &mut UserBits) -> Option<u64> {
+        let users: u64 = self.sets().map(UserSet::len).sum();
+        if users <= bits.words().len() as u64 { take_out(self.sets(), bits) } else { None }
     }
 
     /// How many users, where no two sets can share one.

@@ -136,6 +136,11 @@ impl UsageWriter {
         self.rollups.overlay()
     }
 
+    /// Nothing has come in for a while.
+    pub fn settle_down(&mut self) {
+        self.rollups.settle_down();
+    }
+
     /// Whether there is work that an empty transaction would move on.
     pub fn is_folding(&self) -> bool {
         self.rollups.is_folding()

@@ -29,6 +29,8 @@ pub enum Step {
     /// Commits without a change: only folding goes on.
     Idle(usize),
     FoldAll,
+    /// Commits without a change, after nothing has come in for a while.
+    Quiet(usize),
     /// As after a restart.
     Reload,
     /// As after a repair.
@@ -78,6 +80,10 @@ impl World {
                 assert_eq!(erased, self.model.erase(id, *history));
             }
             Step::Idle(commits) => (0..*commits).for_each(|_| self.apply(Delta::default())),
+            Step::Quiet(commits) => {
+                self.rollups.settle_down();
+                (0..*commits).for_each(|_| self.apply(Delta::default()));
+            }
             Step::FoldAll => self.rollups.fold_all(&self.conn).unwrap(),
             Step::Rebuild => {
                 rebuild_in_pieces(&self.conn, self.tuning, 7).unwrap();
@@ -88,7 +94,7 @@ impl World {
                 self.rollups = Rollups::load_tuned(&self.conn, self.tuning).unwrap();
             }
         }
-        if !matches!(step, Step::Idle(_) | Step::FoldAll) {
+        if !matches!(step, Step::Idle(_) | Step::Quiet(_) | Step::FoldAll) {
             self.rollups.forget_answers();
         }
         self.conn.execute_batch("commit").unwrap();
@@ -260,6 +266,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => vec(registration(), 1..4).prop_map(Step::Register),
         2 => (user_id(), select(vec![History::Anonymize, History::Remove])).prop_map(|(id, history)| Step::Erase(id, history)),
         2 => (1..20usize).prop_map(Step::Idle),
+        1 => (1..20usize).prop_map(Step::Quiet),
         1 => Just(Step::FoldAll),
         1 => Just(Step::Reload),
         1 => Just(Step::Rebuild),

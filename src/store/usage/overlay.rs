@@ -79,6 +79,12 @@ impl Overlay {
         Ok(())
     }
 
+    /// Takes the users that the runs add to the cell in the range out of the bitset; gives how many were in it.
+    pub(super) fn take_out_users(&self, cell: Cell, range: DateRange, bits: &mut UserBits) -> u64 {
+        let ords = self.slices(cell, range, |run| &run.added).flatten();
+        ords.map(|ord| u64::from(bits.take(*ord))).sum()
+    }
+
     /// Whether the runs add any user to the cell in the range, or remove one.
     pub(super) fn has_users(&self, cell: Cell, range: DateRange) -> bool {
         let mut slices = self.slices(cell, range, |run| &run.added).chain(self.slices(cell, range, |run| &run.removed));

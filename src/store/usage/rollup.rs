@@ -24,6 +24,8 @@ pub struct Rollups {
     overlay: Arc<Overlay>,
     progress: Progress,
     tuning: Tuning,
+    /// Nothing has come in for a while: there is time to fold what would wait for more.
+    is_quiet: bool,
 }
 
 /// Bounds of the overlay and of a slice. Tests choose small values to see every path.
@@ -52,6 +54,10 @@ impl Default for Tuning {
     }
 }
 
+/// In quiet times a run of so small a part of the usual size is folded. Smaller ones would rewrite the same nodes over and
+/// over where a little comes in now and then.
+const QUIET_PART: usize = 32;
+
 /// The sequence numbers of usage_fold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Progress {
@@ -79,7 +85,7 @@ impl Rollups {
             folds: 0,
             kept: Arc::default(),
         };
-        Ok(Rollups { overlay: Arc::new(overlay), progress, tuning })
+        Ok(Rollups { overlay: Arc::new(overlay), progress, tuning, is_quiet: false })
     }
 
     /// The overlay that belongs to the state in the database and all deltas applied so far.
@@ -95,6 +101,7 @@ impl Rollups {
             Arc::make_mut(&mut self.overlay).ord_end = ord_end;
         }
         let is_new = !delta.is_empty();
+        self.is_quiet &= !is_new;
         if is_new {
             self.progress.seq = self.progress.seq.checked_add(1).ok_or_else(damaged)?;
             insert_delta(conn, self.progress.seq, &delta)?;
@@ -115,6 +122,12 @@ impl Rollups {
     /// From here on answers are other ones: nothing that was kept of them holds.
     pub fn forget_answers(&mut self) {
         Arc::make_mut(&mut self.overlay).kept = Arc::default();
+    }
+
+    /// Nothing has come in for a while, and until something does, small runs are worth folding, too: readers and the next
+    /// start find less to look through.
+    pub fn settle_down(&mut self) {
+        self.is_quiet = true;
     }
 
     /// Whether a commit with an empty delta would fold something.
@@ -140,7 +153,9 @@ impl Rollups {
     fn is_due(&self) -> bool {
         let entries: usize = self.overlay.active.iter().map(|run| run.entries()).sum();
         let deltas = self.progress.seq - self.progress.sealed_seq;
-        self.overlay.sealed.is_none() && (entries > self.tuning.seal_at_entries || deltas > self.tuning.seal_at_deltas)
+        let is_worth = entries > self.tuning.seal_at_entries || deltas > self.tuning.seal_at_deltas;
+        let is_worth_now = self.is_quiet && entries > self.tuning.seal_at_entries / QUIET_PART;
+        self.overlay.sealed.is_none() && (is_worth || is_worth_now)
     }
 
     /// Makes one run of all active ones, if there are any. None may be sealed.

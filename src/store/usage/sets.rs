@@ -135,6 +135,12 @@ impl UserBits {
         UserBits { words: vec![0; ord_end.div_ceil(WORD_BITS) as usize], ord_end }
     }
 
+    /// Room for the ords below another end. All must be clear.
+    pub fn resize(&mut self, ord_end: u32) {
+        self.words.resize(ord_end.div_ceil(WORD_BITS) as usize, 0);
+        self.ord_end = ord_end;
+    }
+
     pub fn clear(&mut self) {
         self.words.fill(0);
     }
@@ -153,6 +159,16 @@ impl UserBits {
         if let Some(word) = self.words.get_mut((ord / WORD_BITS) as usize) {
             *word &= !(1 << (ord % WORD_BITS));
         }
+    }
+
+    /// Removes an ord; whether it was there.
+    #[inline]
+    pub fn take(&mut self, ord: u32) -> bool {
+        let Some(word) = self.words.get_mut((ord / WORD_BITS) as usize) else { return false };
+        let bit = 1 << (ord % WORD_BITS);
+        let was_there = *word & bit != 0;
+        *word &= !bit;
+        was_there
     }
 
     pub fn contains(&self, ord: u32) -> bool {

@@ -77,6 +77,7 @@ impl SpanCache {
     pub fn folded(&self, run: &Run, from: CellKey, to: CellKey) -> u64 {
         let mut state = self.state.lock();
         let state = &mut *state;
+        let mut emptied = vec![];
         for (cell, spans) in state.cells.range_mut(from.cell()..=to.cell()) {
             spans.retain(|key, entry| {
                 let is_kept = !key.is_changed(*cell, run, from, to);
@@ -86,6 +87,12 @@ impl SpanCache {
                 }
                 is_kept
             });
+            if spans.is_empty() {
+                emptied.push(*cell);
+            }
+        }
+        for cell in emptied {
+            state.cells.remove(&cell);
         }
         if state.recent.len() == RECENT_MAX {
             state.recent.pop_front();
@@ -93,11 +100,6 @@ impl SpanCache {
         state.recent.push_back((from.cell(), to.cell()));
         state.folds += 1;
         state.folds
-    }
-
-    #[cfg(test)]
-    pub fn bytes(&self) -> usize {
-        self.state.lock().bytes
     }
 }
 
@@ -151,3 +153,7 @@ impl State {
 fn ticket_of(cells: &BTreeMap<Cell, HashMap<SpanKey, Entry>>, cell: Cell, key: SpanKey) -> Option<u64> {
     cells.get(&cell)?.get(&key).map(|entry| entry.ticket)
 }
+
+#[cfg(test)]
+#[path = "span_cache_test.rs"]
+mod tests;

@@ -70,6 +70,13 @@ impl UserSet {
         matches!(self.form, Form::Words { .. })
     }
 
+    fn steps(&self) -> Option<&[u16]> {
+        match &self.form {
+            Form::Steps(steps) => Some(steps),
+            Form::Words { .. } => None,
+        }
+    }
+
     /// In memory, what stands elsewhere than in the value itself.
     pub fn bytes(&self) -> usize {
         match &self.form {
@@ -118,6 +125,23 @@ pub fn unite<'a>(sets: impl IntoIterator<Item = &'a UserSet>, bits: &mut UserBit
         sparse.iter_mut().for_each(|walk| walk.add(block, start));
     }
     if sparse.iter().all(|walk| walk.steps.as_slice().is_empty()) { Ok(()) } else { Err(damaged()) }
+}
+
+/// Takes the users of sparse sets out of a bitset again; gives how many were in it. None, and nothing is done, if any of
+/// the sets is dense.
+pub fn take_out<'a>(sets: impl IntoIterator<Item = &'a UserSet>, bits: &mut UserBits) -> Option<u64> {
+    let lists: Option<Vec<&[u16]>> = sets.into_iter().map(UserSet::steps).collect();
+    let mut taken = 0;
+    for steps in lists? {
+        let mut at = 0;
+        for step in steps {
+            at += u32::from(*step);
+            if *step != STEP_ON {
+                taken += u64::from(bits.take(at));
+            }
+        }
+    }
+    Some(taken)
 }
 
 /// `start`, `base`: the words with which the block and the set begin.
@@ -194,6 +218,19 @@ mod tests {
             prop_assert_eq!(bits.iter().collect::<BTreeSet<u32>>(), wanted.clone());
             prop_assert_eq!(UserSet::of_bits(&bits), UserSet::new(&list(&wanted)));
             prop_assert_eq!(bits.count(), wanted.len() as u64);
+        }
+
+        #[test]
+        fn what_was_united_is_counted_while_it_is_taken_out(sets in proptest::collection::vec(set(), 0..6), gone in set()) {
+            let kept: Vec<UserSet> = sets.iter().map(|set| UserSet::new(&list(set))).collect();
+            let mut bits = UserBits::new(ORD_END);
+            unite(&kept, &mut bits)?;
+            gone.iter().for_each(|ord| bits.remove(*ord));
+            let wanted = bits.count();
+            match take_out(&kept, &mut bits) {
+                Some(taken) => prop_assert_eq!((taken, bits.count()), (wanted, 0)),
+                None => prop_assert!(bits.count() == wanted && kept.iter().any(UserSet::is_dense)),
+            }
         }
 
         #[test]
