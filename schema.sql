@@ -66,6 +66,16 @@ create table usage_session (
   primary key (ord, digest)
 ) strict, without rowid;
 
+-- One row: from when on base facts are kept (src/store/usage/horizon.rs).
+create table usage_horizon (
+  one integer primary key check (one = 1),
+  day integer not null,                  -- events before it are rejected; 0: none are. Only advances, by whole months
+  whole_from integer not null,           -- from this day on no row of usage_user_day is missing
+  seq integer not null,                  -- usage_fold.seq when it was raised: no row goes until that is folded
+  key_cursor integer not null            -- of usage_user_day: rows below have gone, or are needed by a session
+) strict;
+insert into usage_horizon values (1, 0, 0, 0, 0);
+
 -- Usage: rollups.
 
 -- What each commit changed in the rollups, until it is folded into the nodes.
@@ -89,7 +99,8 @@ create table usage_node (
   kind integer not null,
   users integer not null,
   sessions integer not null,
-  body blob not null
+  body blob not null,
+  extras blob not null                   -- of a day: which users started more or fewer sessions than one
 ) strict;
 
 -- Users that enter a cell's scope (kind 0) or leave it by deactivation (kind 1) on a day; and sums per year.
@@ -113,20 +124,24 @@ create table log_service (id integer primary key, service text not null unique) 
 create table log_event (
   seq integer primary key,
   at integer not null,
-  severity integer not null,             -- 0 info, 1 warning, 2 error
-  service integer not null,              -- log_service.id
+  cell integer not null,                 -- service << 2 | severity
   message text not null,
   attributes text,                       -- compact JSON of a flat object
-  event_id text
+  event_id text,
+  severity integer generated always as (cell & 3) virtual,   -- 0 info, 1 warning, 2 error
+  service integer generated always as (cell >> 2) virtual    -- log_service.id
 ) strict;
 
--- The events in order of time, ties by seq. `cell` = service << 2 | severity: pages under a filter read this alone.
+-- The events in order of time, ties by seq: pages under a filter read this alone.
 create table log_order (
   at integer not null,
   seq integer not null,
   cell integer not null,
   primary key (at, seq)
 ) strict, without rowid;
+-- The same of severities that are rare as a rule: a page of errors need not look at all that lies between them.
+create index log_order_warning on log_order (at, seq, cell) where cell & 3 = 1;
+create index log_order_error on log_order (at, seq, cell) where cell & 3 = 2;
 
 -- Events that came with an event_id, by instant and keyed digest (8 bytes; log_event.event_id decides).
 create table log_event_id (
@@ -143,8 +158,18 @@ create table log_leaf (
   counts blob not null,
   primary key (at, seq)
 ) strict, without rowid;
-create table log_counted (one integer primary key check (one = 1), seq integer not null) strict;
-insert into log_counted values (1, 0);
+-- One row: `bytes` is what the events up to `seq` take in the file (src/store/log/size.rs). `seq` never falls.
+create table log_counted (one integer primary key check (one = 1), seq integer not null, bytes integer not null) strict;
+insert into log_counted values (1, 0, 0);
+
+-- What was retired, by severity; no row where nothing was. No reader is shown an event before `floor_at`, none is taken
+-- in, and up to the position (swept_at, swept_seq) their rows are gone.
+create table log_floor (
+  severity integer primary key,
+  floor_at integer not null,
+  swept_at integer not null,
+  swept_seq integer not null
+) strict;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Control tables: never joined with facts.

@@ -4,7 +4,7 @@
 //! ```sh
 //! python3 -m venv peers && peers/bin/pip install duckdb xlsxwriter
 //! cargo bench --bench exports -- [--events 5000000] [--xlsx-events 1000000] [--rounds 5] [--workers 2] \
-//!     [--directory /some/directory] [--peers peers/bin/python]
+//!     [--directory /some/directory] [--peers peers/bin/python] [--only csv,duckdb] [--json]
 //! ```
 //!
 //! - `csv`, `csv.gz`, `xlsx`: ours; the whole log, the same with gzip, and as much of it as fills `--xlsx-events` rows.
@@ -12,6 +12,7 @@
 //!
 //! What is written is not synced. The database and DuckDB's copy are made where they are missing in the directory, and
 //! stay there. Memory is the peak while it works, over what the process had before (of peers: the whole process).
+//! With `--json` every round's figures are printed, by name.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -106,7 +107,10 @@ fn compare(plan: &Plan) {
     if !plan.database().exists() {
         fill(plan);
     }
-    if plan.python.is_some() && !plan.directory.join(format!("log-{}.duckdb", plan.events)).exists() {
+    if plan.python.is_some()
+        && is_wanted("duckdb")
+        && !plan.directory.join(format!("log-{}.duckdb", plan.events)).exists()
+    {
         // DuckDB takes its copy from our file.
         ours("csv");
         peer(plan, "make-duckdb");
@@ -121,8 +125,20 @@ fn compare(plan: &Plan) {
         }
     }
     let _ = std::fs::remove_file(plan.output());
+    if std::env::args().any(|argument| argument == "--json") {
+        let rounds = names.into_iter().zip(&found).map(|(name, found)| (name.to_string(), as_json(found)));
+        return println!("{}", serde_json::Value::Object(rounds.collect()));
+    }
     let medians: Vec<(&str, Measured)> = names.into_iter().zip(found.iter().map(|found| median(found))).collect();
     tell(plan, &medians);
+}
+
+fn as_json(found: &[Measured]) -> serde_json::Value {
+    let of = |figure: fn(&Measured) -> f64| found.iter().map(figure).collect::<Vec<f64>>();
+    serde_json::json!({
+        "rows": of(|it| it.rows), "seconds": of(|it| it.seconds), "cpu_seconds": of(|it| it.cpu_seconds),
+        "peak_mib": of(|it| it.peak_mib), "bytes": of(|it| it.bytes),
+    })
 }
 
 /// Each by itself with `--only`.
@@ -203,7 +219,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 fn fill(plan: &Plan) {
     const PIECE: u64 = 4_000;
-    println!("makes a log of {} events in {}", plan.events, plan.directory.display());
+    eprintln!("makes a log of {} events in {}", plan.events, plan.directory.display());
     let store = open(&plan.database());
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut random = Random(1);

@@ -6,6 +6,7 @@
 //! - [`app`]: settings, wiring, start and stop.
 //! - [`http`]: the only part that serves with hyper.
 //! - [`export`]: jobs that write reports into files; the only part that writes CSV and XLSX.
+//! - [`maintenance`]: retention, in the background.
 //! - [`audit`]: the server's own trail in its own log.
 //! - [`auth`]: who asks, and what they may do.
 //! - [`limits`]: how often.
@@ -24,5 +25,6 @@ pub mod export;
 pub mod http;
 pub mod ingest;
 pub mod limits;
+pub mod maintenance;
 pub mod model;
 pub mod store;

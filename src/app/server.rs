@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::export::Exporter;
 use crate::http;
+use crate::maintenance::Maintenance;
 use crate::store::Store;
 
 /// A server that answers. Dropping it without [`Running::stop`] ends it without a drain; nothing acknowledged is lost.
@@ -32,6 +33,7 @@ pub struct Running {
     socket: LocalSocket,
     serving: JoinSet<()>,
     exporter: Exporter,
+    maintenance: Maintenance,
     stopping: watch::Sender<bool>,
     store: Store,
 }
@@ -53,6 +55,7 @@ pub async fn start(settings: Settings, clock: Clock) -> Result<Running> {
     };
     let exports = (settings.export_directory(), settings.exports.clone());
     let exporter = Exporter::start(store.clone(), exports.0, exports.1, audit.clone(), clock.clone()).await?;
+    let maintenance = Maintenance::start(store.clone(), settings.retention.clone(), audit.clone(), clock.clone());
     let service = super::wiring::service(store.clone(), &settings, &bound, audit.clone(), clock)?;
     let (url, auth) = (service.public_url().to_string(), service.auth().clone());
     let stopping = watch::Sender::new(false);
@@ -62,7 +65,7 @@ pub async fn start(settings: Settings, clock: Clock) -> Result<Running> {
     let mut auditing = JoinSet::new();
     auditing.spawn(audit.clone().run());
     audit.note(Entry::Started { version: env!("CARGO_PKG_VERSION") });
-    Ok(Running { address, url, auth, audit, auditing, socket, serving, exporter, stopping, store })
+    Ok(Running { address, url, auth, audit, auditing, socket, serving, exporter, maintenance, stopping, store })
 }
 
 impl Running {
@@ -80,6 +83,7 @@ impl Running {
     pub async fn stop(mut self) {
         self.stopping.send_replace(true);
         while self.serving.join_next().await.is_some() {}
+        self.maintenance.stop().await;
         self.exporter.stop().await;
         self.audit.note(Entry::Stopped);
         // Before its task ends: what that has begun to write would otherwise be written again.

@@ -42,7 +42,7 @@ fn event(at: Timestamp, severity: Severity, message: String, attributes: &Map<St
 
 fn severity(entry: &Entry) -> Severity {
     match entry {
-        Entry::Started { .. } | Entry::Stopped | Entry::Changed { .. } => Severity::Info,
+        Entry::Started { .. } | Entry::Stopped | Entry::Changed { .. } | Entry::Pruned { .. } => Severity::Info,
         Entry::LoginFailed { .. }
         | Entry::Refused { .. }
         | Entry::LimitExceeded { .. }
@@ -78,6 +78,7 @@ fn message(line: &Line) -> String {
         Entry::LimitExceeded { .. } if others => format!("others exceeded a limit{more}"),
         Entry::LimitExceeded { name, policy } => format!("{} exceeded the limit {policy:?}{more}", quoted(name)),
         Entry::ExportFailed { id, owner, code } => format!("export {id} of {} failed: {code}", quoted(owner)),
+        Entry::Pruned { what, removed, before } => format!("retention removed {removed} {what} before {before}"),
     }
 }
 
@@ -95,6 +96,7 @@ fn own_attributes(entry: &Entry) -> Map<String, Value> {
         Entry::RefreshTokenReused { account, source } => json!({"account": account, "source": source.map(shown)}),
         Entry::LimitExceeded { name, policy } => json!({"name": name, "policy": policy}),
         Entry::ExportFailed { id, owner, code } => json!({"job": id, "owner": owner, "code": code}),
+        Entry::Pruned { what, removed, before } => json!({"what": what, "removed": removed, "before": before}),
     };
     let Value::Object(attributes) = attributes else { unreachable!("each was made as an object") };
     attributes.into_iter().filter(|(_, value)| !value.is_null()).collect()

@@ -129,13 +129,15 @@ impl Entry {
             Entry::RefreshTokenReused { .. } => "refresh_token_reused",
             Entry::LimitExceeded { .. } => "limit_exceeded",
             Entry::ExportFailed { .. } => "export_failed",
+            Entry::Pruned { .. } => "pruned",
         }
     }
 
     /// Whose group it belongs to; None for what is written one by one.
     fn holder(&self) -> Option<Holder> {
         match self {
-            Entry::Started { .. } | Entry::Stopped | Entry::Changed { .. } | Entry::ExportFailed { .. } => None,
+            Entry::Started { .. } | Entry::Stopped | Entry::Changed { .. } => None,
+            Entry::ExportFailed { .. } | Entry::Pruned { .. } => None,
             Entry::LoginFailed { source, .. } => Some(Holder::Source(peer_prefix(*source))),
             Entry::Refused { issuer, subject, .. } => {
                 Some(Holder::Principal { issuer: issuer.clone(), subject: subject.clone() })
@@ -171,7 +173,7 @@ impl Entry {
 
     fn bound(&mut self) {
         match self {
-            Entry::Started { .. } | Entry::Stopped | Entry::LoginFailed { .. } => {}
+            Entry::Started { .. } | Entry::Stopped | Entry::LoginFailed { .. } | Entry::Pruned { .. } => {}
             Entry::Refused { issuer, subject, .. } => {
                 cut(issuer);
                 cut(subject);

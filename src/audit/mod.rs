@@ -73,6 +73,12 @@ pub enum Entry {
         owner: String,
         code: String,
     },
+    /// Retention has removed so many of something older than this day or instant.
+    Pruned {
+        what: &'static str,
+        removed: u64,
+        before: String,
+    },
 }
 
 /// Cheap to clone. Off, it takes entries and forgets them.

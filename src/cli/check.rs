@@ -10,6 +10,9 @@ use crate::error::Error;
 struct Findings {
     /// One line for each thing that differs from what the base facts say.
     differs: Vec<String>,
+    /// The day from which on usage was recomputed from base facts, where those from before have gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_facts_from: Option<String>,
 }
 
 pub fn run(global: Global, arguments: &Check) -> Outcome {
@@ -27,11 +30,19 @@ pub fn run(global: Global, arguments: &Check) -> Outcome {
     })
 }
 
+/// What cannot be recomputed is said.
+fn since(findings: &Findings) -> String {
+    let told = |day: &String| {
+        format!("; those of usage are kept from {day} on (retention.usage_facts), and what is older agrees with itself")
+    };
+    findings.usage_facts_from.as_ref().map(told).unwrap_or_default()
+}
+
 fn show(findings: &Findings, json: bool) -> Outcome {
     if json {
         print_json(findings)?;
     } else if findings.differs.is_empty() {
-        print("everything agrees with the base facts\n")?;
+        print(&format!("everything agrees with the base facts{}\n", since(findings)))?;
     } else {
         print(&(findings.differs.join("\n") + "\n"))?;
     }

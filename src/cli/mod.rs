@@ -17,6 +17,7 @@ mod limit;
 mod output;
 mod password;
 mod pasted;
+mod prune;
 mod report;
 mod restore;
 mod serve;
@@ -24,6 +25,7 @@ mod token;
 mod user;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -58,6 +60,7 @@ fn run(arguments: Arguments) -> Outcome {
         Some(Command::User { command }) => user::run(global, command),
         Some(Command::Backup(arguments)) => backup::run(global, &arguments),
         Some(Command::Restore(arguments)) => restore::run(global, &arguments),
+        Some(Command::Prune(arguments)) => prune::run(global, &arguments),
         Some(Command::Check(arguments)) => check::run(global, &arguments),
         Some(Command::Config(arguments)) => config::run(global, &arguments),
         Some(Command::Openapi) => print(http::OPENAPI),
@@ -86,6 +89,8 @@ fn settings(global: Global, flags: Vec<(&'static str, String)>) -> Outcome<Setti
 fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Error::internal(format!("cannot start threads: {e}")))?;
+    // Boxed, so that the runtime's loop is compiled once for each kind of outcome, not for each command.
+    let work: Pin<Box<dyn Future<Output = Outcome<T>> + '_>> = Box::pin(work);
     let outcome = runtime.block_on(work);
     // Work that nobody waits for any more must not hold the process back.
     runtime.shutdown_background();

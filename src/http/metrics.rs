@@ -2,6 +2,7 @@
 
 mod exports;
 mod page;
+mod retention;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use hyper::StatusCode;
 
 use self::exports::ExportReading;
 use self::page::Page;
+use self::retention::RetentionReading;
 use super::path::{self, ROUTES};
 use super::respond::Reply;
 use super::service::Service;
@@ -60,12 +62,25 @@ struct AuthReading {
     fetches: Fetches,
 }
 
+/// What others have counted. None of what cannot be read just now.
+struct Readings {
+    store: StatsReading,
+    auth: AuthReading,
+    exports: Option<ExportReading>,
+    retention: Option<RetentionReading>,
+}
+
 /// Counts as one for as long as it lives.
 pub struct Open<'m>(&'m AtomicU64);
 
 pub fn get(service: &Service) -> Reply {
-    let exports = ExportReading::of(&service.store).ok();
-    let text = service.metrics.render(&service.store.stats(), &AuthReading::of(&service.auth), exports.as_ref());
+    let readings = Readings {
+        store: service.store.stats(),
+        auth: AuthReading::of(&service.auth),
+        exports: ExportReading::of(&service.store).ok(),
+        retention: RetentionReading::of(&service.store).ok(),
+    };
+    let text = service.metrics.render(&readings);
     Reply::new(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into())
 }
 
@@ -112,7 +127,8 @@ impl Metrics {
         Open::new(&self.connections)
     }
 
-    fn render(&self, store: &StatsReading, auth: &AuthReading, exports: Option<&ExportReading>) -> String {
+    fn render(&self, readings: &Readings) -> String {
+        let Readings { store, auth, exports, retention } = readings;
         let mut page = Page::default();
         self.render_requests(&mut page);
         self.render_durations(&mut page);
@@ -124,7 +140,8 @@ impl Metrics {
         self.render_refusals(&mut page);
         render_auth(&mut page, auth);
         render_store(&mut page, store);
-        exports.into_iter().for_each(|exports| exports::render(&mut page, exports));
+        exports.iter().for_each(|exports| exports::render(&mut page, exports));
+        retention.iter().for_each(|retention| retention::render(&mut page, store, retention));
         page.family("analytics_build_info", "gauge", "1, labelled with the version that runs.");
         page.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         page.into_text()
@@ -251,6 +268,7 @@ impl Drop for Open<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Day;
     use std::collections::HashMap;
 
     /// Name with labels, to value. Panics on a line that is none of the format.
@@ -285,9 +303,19 @@ mod tests {
         let auth = AuthReading { argon2_runs: (4, 7), fetches: Fetches { keys: 2, introspections: 9 } };
         let _open = metrics.connection();
         drop(metrics.request());
-        let store = StatsReading { commits: 3, ..StatsReading::default() };
-        let exports = ExportReading { jobs: [5, 2, 8, 1], failed: 6, file_bytes: 1_000 };
-        let samples = parse(&metrics.render(&store, &auth, Some(&exports)));
+        let pruning = Some(1_700_000_000_000_000);
+        let readings = Readings {
+            store: StatsReading {
+                commits: 3,
+                pruned_user_days: 12,
+                pruning_unix_micros: pruning,
+                ..StatsReading::default()
+            },
+            auth,
+            exports: Some(ExportReading { jobs: [5, 2, 8, 1], failed: 6, file_bytes: 1_000 }),
+            retention: Some(RetentionReading { usage_horizon: Day::parse("2024-01-01").ok() }),
+        };
+        let samples = parse(&metrics.render(&readings));
         let route = "method=\"GET\",route=\"/reports/usage-summary\"";
         let expected = [
             (format!("analytics_http_requests_total{{{route},status=\"200\"}}"), 2.0),
@@ -311,6 +339,9 @@ mod tests {
             ("analytics_export_jobs{state=\"failed\"}".into(), 1.0),
             ("analytics_export_failures_total".into(), 6.0),
             ("analytics_export_file_bytes".into(), 1_000.0),
+            ("analytics_pruned_user_days_total".into(), 12.0),
+            ("analytics_usage_horizon_timestamp_seconds".into(), 1_704_067_200.0),
+            ("analytics_pruning_last_run_timestamp_seconds".into(), 1_700_000_000.0),
         ];
         for (name, value) in expected {
             assert_eq!(samples.get(&name), Some(&value), "{name}");

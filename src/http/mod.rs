@@ -39,6 +39,7 @@ mod query;
 mod range;
 mod refuse;
 mod remote;
+mod request_body;
 mod request_id;
 mod respond;
 mod service;

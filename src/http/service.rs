@@ -18,6 +18,7 @@ use super::file_body::ResponseBody;
 use super::metrics::Metrics;
 use super::path::{self, Entrance, Route};
 use super::query::{self, Query};
+use super::request_body::RequestBody;
 use super::request_id::RequestIds;
 use super::respond::Reply;
 use super::wiring::Wiring;
@@ -106,10 +107,15 @@ impl Service {
     }
 
     /// Answers a request; a failure is an answer, too.
-    pub async fn answer<B>(self: &Arc<Self>, request: Request<B>, peer: Peer) -> Response<ResponseBody>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
+    pub async fn answer(
+        self: &Arc<Self>,
+        request: Request<impl Into<RequestBody>>,
+        peer: Peer,
+    ) -> Response<ResponseBody> {
+        self.answer_one(request.map(Into::into), peer).await
+    }
+
+    async fn answer_one(self: &Arc<Self>, request: Request<RequestBody>, peer: Peer) -> Response<ResponseBody> {
         let started = self.clock.monotonic();
         let _under_way = self.metrics.request();
         let request_id = self.request_ids.next();
@@ -213,7 +219,7 @@ impl Service {
         };
         let answer = self.try_answer(head, body, route, peer, visit);
         // A check reads everything there is, and whoever asks for it waits.
-        if peer == Peer::Local && head.uri.path() == "/admin/check" {
+        if peer == Peer::Local && matches!(head.uri.path(), "/admin/check" | "/admin/prune") {
             return answer.await;
         }
         tokio::time::timeout(timeout, answer).await.unwrap_or_else(|_| {

@@ -45,6 +45,9 @@ pub trait Item: Sized {
     /// Makes the value that the cells mean.
     fn from_cells(cells: Cells<'_>, rules: &Rules) -> Decoded<Self>;
 
+    /// How many bytes its texts take: what it needs beyond its own size.
+    fn text_bytes(&self) -> usize;
+
     /// Appends the item as one JSON object from which [`Item::from_cells`] makes the same item again.
     fn write_json(&self, out: &mut Vec<u8>);
 }

@@ -57,16 +57,20 @@ impl<T: Item> Import<T> {
         Ok(Import { source, rules: Rules { now, bounds: *bounds }, bytes_read, failure: None, kind: PhantomData })
     }
 
-    /// The next items, at most `items_max` of them, good ones and rejected ones together; None at the end. Origins and
-    /// indexes are numbers of lines, from 1. Errors with `Invalid` where reading cannot go on; then the file has ended.
-    pub fn next_batch(&mut self, items_max: usize) -> Result<Option<Batch<T>>> {
+    /// The next items, at most `items_max` of them, good ones and rejected ones together, and none behind the one whose
+    /// texts fill `bytes_max`; None at the end. Origins and indexes are numbers of lines, from 1. Errors with `Invalid` where reading cannot go on; then the file has ended.
+    pub fn next_batch(&mut self, items_max: usize, bytes_max: usize) -> Result<Option<Batch<T>>> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
         let mut batch = Batch::new();
-        while batch.len() < items_max {
+        let mut bytes = 0;
+        while batch.len() < items_max && bytes < bytes_max {
             match self.next_item() {
-                Ok(Some((line, read))) => batch.add(line, read),
+                Ok(Some((line, read))) => {
+                    bytes += read.as_ref().map_or_else(String::len, T::text_bytes);
+                    batch.add(line, read);
+                }
                 Ok(None) => break,
                 Err(failure) => {
                     self.source = Source::Ended;

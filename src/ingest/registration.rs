@@ -22,6 +22,14 @@ impl Item for Registration {
         })
     }
 
+    fn text_bytes(&self) -> usize {
+        let team_bytes = match &self.team_id {
+            Change::Set(team) => team.as_str().len(),
+            Change::Keep | Change::Clear => 0,
+        };
+        self.user_id.as_str().len() + team_bytes
+    }
+
     fn write_json(&self, out: &mut Vec<u8>) {
         let object = Object {
             user_id: self.user_id.as_str(),

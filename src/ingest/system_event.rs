@@ -29,6 +29,12 @@ impl Item for SystemEvent {
         })
     }
 
+    fn text_bytes(&self) -> usize {
+        let ids = [&self.service, &self.event_id].into_iter().flatten();
+        let attributes = self.attributes.as_ref().map_or(0, String::len);
+        self.message.len() + attributes + ids.map(|id| id.as_str().len()).sum::<usize>()
+    }
+
     fn write_json(&self, out: &mut Vec<u8>) {
         let raw = |json: &'_ String| RawValue::from_string(json.clone()).expect("attributes are JSON text");
         let object = Object {

@@ -21,6 +21,11 @@ impl Item for UsageEvent {
         Ok(event)
     }
 
+    fn text_bytes(&self) -> usize {
+        let optional = [&self.team_id, &self.service, &self.session_id];
+        self.user_id.as_str().len() + optional.into_iter().flatten().map(|id| id.as_str().len()).sum::<usize>()
+    }
+
     fn write_json(&self, out: &mut Vec<u8>) {
         let object = Object {
             user_id: self.user_id.as_str(),

@@ -49,6 +49,25 @@ impl SeveritySet {
     pub fn contains(self, severity: Severity) -> bool {
         self.0 >> severity.index() & 1 == 1
     }
+
+    /// Bit i stands for severity i.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What is in both.
+    pub fn and(self, other: SeveritySet) -> SeveritySet {
+        SeveritySet(self.0 & other.0)
+    }
+
+    /// What is in this one alone.
+    pub fn without(self, other: SeveritySet) -> SeveritySet {
+        SeveritySet(self.0 & !other.0)
+    }
 }
 
 impl FromIterator<Severity> for SeveritySet {
@@ -139,4 +158,45 @@ pub struct ArrivalPage {
     pub total: u64,
     /// Go on behind this sequence number; everything up to it has been seen.
     pub next_seq: i64,
+}
+
+/// What of the log is to go: of each severity, in the order of [`Severity::ALL`], the events before the instant; None: none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EventCutoffs(pub [Option<Timestamp>; Severity::ALL.len()]);
+
+impl EventCutoffs {
+    /// The same instant for every severity.
+    pub fn all(at: Timestamp) -> EventCutoffs {
+        EventCutoffs([Some(at); Severity::ALL.len()])
+    }
+
+    /// None of its events goes.
+    pub fn of(&self, severity: Severity) -> Option<Timestamp> {
+        self.0[severity.index()]
+    }
+
+    /// What goes by either.
+    pub fn or(self, other: EventCutoffs) -> EventCutoffs {
+        EventCutoffs(std::array::from_fn(|i| self.0[i].max(other.0[i])))
+    }
+}
+
+/// How far a retirement has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Retired {
+    /// Events whose rows went with this step. Readers were shown none of them any more since the floors were raised.
+    pub removed: u64,
+    /// The floors stand at the cutoffs, and no row before them is left.
+    pub is_done: bool,
+    /// The floors were not raised: an export of the log is under way that may still read what lies before them.
+    pub waits_for_exports: bool,
+}
+
+/// The events of a severity that a retirement would take from readers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retirable {
+    pub severity: Severity,
+    pub count: u64,
+    /// Oldest and newest; None if there are none.
+    pub span: Option<(Timestamp, Timestamp)>,
 }

@@ -17,8 +17,8 @@ pub use day::{DateRange, Day, Interval};
 pub use export::{CsvOptions, ExportFormat, ExportReport, ExportRequest, JobState, UsageExport, UsageRows};
 pub use id::{ID_BYTES_MAX, Id};
 pub use log::{
-    ArrivalPage, LogFilter, LogPage, OWN_SERVICE, Position, Severity, SeveritySet, Start, StoredEvent, SystemEvent,
-    TimeOrder,
+    ArrivalPage, EventCutoffs, LogFilter, LogPage, OWN_SERVICE, Position, Retirable, Retired, Severity, SeveritySet,
+    Start, StoredEvent, SystemEvent, TimeOrder,
 };
 pub use time::Timestamp;
 pub use usage::{

@@ -18,7 +18,9 @@ pub struct UserRecord {
     pub registration_day: Day,
     /// Every pair with an event, whatever the day; by day, then pair.
     pub first_uses: Vec<FirstUse>,
-    /// The days with an event, ascending.
+    /// The day from which on base facts are kept; None if they all are. Of older days but few are told.
+    pub facts_from: Option<Day>,
+    /// The days with an event of which base facts are kept, ascending.
     pub days: Vec<UserDayRecord>,
     /// The sessions with an id, by start.
     pub id_sessions: Vec<IdSession>,

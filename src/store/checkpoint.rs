@@ -6,12 +6,20 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::Settings;
 use super::open::BUSY_TIMEOUT;
+use super::write_back::WriteBack;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 
-/// WAL pages after which the writer checkpoints, once the group is answered.
-const CHECKPOINT_PAGES: i64 = 1_000;
+/// WAL pages that wait to be written back before the thread for it is rung for. Pages that are written again and again,
+/// as most are, are written back once then.
+const WRITE_BACK_PAGES: i64 = 4_000;
+/// A WAL of so many pages is begun anew at the next occasion: once the writer itself has written back the last few.
+const RENEW_PAGES: i64 = 8_000;
+const LAST_PAGES: i64 = 2_000;
+/// The same while idle, whatever the length of the WAL: a start after a crash reads what waits.
+const IDLE_PAGES: i64 = 1_000;
 /// A WAL file at least this long is cut back when the writer is idle.
 const TRUNCATE_PAGES: i64 = 4_000;
 /// A WAL that grows so long has readers in it without a pause: new ones are turned to the database file.
@@ -25,27 +33,41 @@ const PAUSE: u32 = 4;
 const FREE_PAGES_MAX: i64 = 4_096;
 const VACUUM_PAGES: i64 = 1_024;
 
-/// Keeps the WAL short. Where readers overlap without a pause, some always hold it back; waiting for those that are there
-/// while nothing is written gets through, since new ones read the newest state. So each attempt in vain makes the next one
-/// more patient.
+/// Keeps the WAL short, with a thread that writes back most of it.
 pub struct Checkpoints {
+    write_back: WriteBack,
+    patience: Patience,
+}
+
+/// Where readers overlap without a pause, some always hold the WAL back; waiting for those that are there while nothing is
+/// written gets through, since new ones read the newest state. So each attempt in vain makes the next one more patient.
+struct Patience {
     readers_wait: Duration,
     /// No attempt before.
     paused_until: Option<Instant>,
 }
 
-impl Default for Checkpoints {
-    fn default() -> Checkpoints {
-        Checkpoints { readers_wait: READERS_WAIT_MIN, paused_until: None }
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { readers_wait: READERS_WAIT_MIN, paused_until: None }
     }
 }
 
 impl Checkpoints {
+    pub fn new(settings: &Settings) -> Checkpoints {
+        Checkpoints { write_back: WriteBack::new(settings), patience: Patience::default() }
+    }
+
     /// After a group, when more of them may wait already. Returns how many pages wait for a checkpoint.
     pub fn after_group(&mut self, conn: &Connection, clock: &Clock) -> Result<i64> {
         let wal = wal_pages(conn)?;
-        if wal.all < RESTART_PAGES || !self.insist(conn, "restart", clock)? {
-            wal.write_back(conn)?;
+        if wal.all >= RESTART_PAGES && self.insist(conn, "restart", clock)? {
+            return Ok(wal.waiting);
+        }
+        if wal.waiting >= WRITE_BACK_PAGES {
+            self.write_back.ring()?;
+        } else if wal.all >= RENEW_PAGES && (1..=LAST_PAGES).contains(&wal.waiting) {
+            checkpoint(conn, "passive")?;
         }
         Ok(wal.waiting)
     }
@@ -55,8 +77,17 @@ impl Checkpoints {
         let wal = wal_pages(conn)?;
         if wal.all >= TRUNCATE_PAGES {
             self.truncate(conn, clock)?;
+        } else if wal.waiting >= IDLE_PAGES {
+            self.write_back.ring()?;
         }
         Ok(wal.waiting)
+    }
+
+    /// Leaves no WAL behind, if no reader is in the way: what is left undone is done at the next start.
+    pub fn finish(&mut self, conn: &Connection, clock: &Clock) {
+        self.write_back.stop();
+        self.patience = Patience::default();
+        let _ = self.truncate(conn, clock);
     }
 
     /// Writes the WAL back and cuts it to nothing. Says whether that is done.
@@ -65,18 +96,22 @@ impl Checkpoints {
     }
 
     fn insist(&mut self, conn: &Connection, mode: &str, clock: &Clock) -> Result<bool> {
-        if self.paused_until.is_some_and(|until| clock.monotonic() < until) {
+        let Patience { readers_wait, paused_until } = self.patience;
+        if paused_until.is_some_and(|until| clock.monotonic() < until) {
             return Ok(false);
         }
-        conn.busy_timeout(self.readers_wait)?;
+        self.write_back.wait()?;
+        conn.busy_timeout(readers_wait)?;
         let done = checkpoint(conn, mode);
         conn.busy_timeout(BUSY_TIMEOUT)?;
         if done? {
-            *self = Checkpoints::default();
+            self.patience = Patience::default();
             return Ok(true);
         }
-        self.paused_until = Some(clock.monotonic() + PAUSE * self.readers_wait);
-        self.readers_wait = (2 * self.readers_wait).min(READERS_WAIT_MAX);
+        self.patience = Patience {
+            readers_wait: (2 * readers_wait).min(READERS_WAIT_MAX),
+            paused_until: Some(clock.monotonic() + PAUSE * readers_wait),
+        };
         Ok(false)
     }
 }
@@ -94,17 +129,8 @@ fn wal_pages(conn: &Connection) -> Result<WalPages> {
     Ok(WalPages { all, waiting: all - done })
 }
 
-impl WalPages {
-    fn write_back(&self, conn: &Connection) -> Result<()> {
-        if self.waiting >= CHECKPOINT_PAGES {
-            checkpoint(conn, "passive")?;
-        }
-        Ok(())
-    }
-}
-
 /// `mode`: passive, which waits for nobody, restart or truncate. Says whether all of it was done.
-fn checkpoint(conn: &Connection, mode: &str) -> Result<bool> {
+pub(super) fn checkpoint(conn: &Connection, mode: &str) -> Result<bool> {
     let mut statement = conn.prepare_cached(&format!("pragma wal_checkpoint({mode})"))?;
     let is_busy = statement.query_row([], |row| row.get::<_, bool>(0)).map_err(Error::from);
     put_off_if_full(is_busy.map(|is_busy| !is_busy))
@@ -161,7 +187,8 @@ mod tests {
                     }
                 });
             }
-            let (mut checkpoints, clock) = (Checkpoints::default(), Clock::system());
+            let mut checkpoints = Checkpoints::new(&super::super::testing::settings(&dir));
+            let clock = Clock::system();
             let begun = clock.monotonic();
             let mut is_done = false;
             while !is_done && clock.monotonic() - begun < Duration::from_secs(30) {

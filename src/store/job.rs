@@ -3,8 +3,10 @@
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::retire::Retirement;
+use super::usage::horizon::PrunedUsage;
 use crate::error::{Error, Result};
-use crate::model::{History, Id, Registration, Rejected, SystemEvent, UsageEvent};
+use crate::model::{Day, History, Id, Registration, Rejected, Retired, SystemEvent, UsageEvent};
 
 pub type Reply<T> = oneshot::Sender<Result<T>>;
 
@@ -27,6 +29,15 @@ pub enum Job {
         history: History,
         reply: Reply<bool>,
     },
+    PruneUsage {
+        before: Day,
+        rows_max: usize,
+        reply: Reply<PrunedUsage>,
+    },
+    Retire {
+        retirement: Retirement,
+        reply: Reply<Retired>,
+    },
     /// A change of control tables.
     Control(Box<dyn ControlJob>),
 }
@@ -44,6 +55,8 @@ impl Job {
             Job::Record { events, .. } => events.len(),
             Job::Register { registrations, .. } => registrations.len(),
             Job::Append { events, .. } => events.len(),
+            Job::PruneUsage { rows_max, .. } => *rows_max,
+            Job::Retire { retirement, .. } => retirement.rows_max,
             Job::Erase { .. } | Job::Control(_) => 1,
         }
     }

@@ -20,6 +20,7 @@ mod open;
 mod queue;
 mod repair;
 mod restore;
+mod retire;
 mod signing_keys;
 mod snapshot;
 mod stats;
@@ -29,6 +30,7 @@ mod upgrade;
 mod usage;
 mod varint;
 mod view;
+mod write_back;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -61,12 +63,12 @@ pub use self::signing_keys::SigningKey;
 use self::snapshot::{BULK_CACHE_KIB, REQUEST_CACHE_KIB, ReaderPool};
 pub use self::snapshot::{Glance, Revision, Snapshot};
 pub use self::stats::{COMMIT_BUCKETS_S, StatsReading};
-use self::usage::Bounds;
+pub use self::usage::horizon::{PrunableUsage, PrunedUsage};
 use self::view::Views;
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::model::{History, Id, Registration, Rejected, SystemEvent, UsageEvent};
+use crate::model::{Day, History, Id, Registration, Rejected, SystemEvent, UsageEvent};
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -113,18 +115,9 @@ impl Store {
         let lock = open::Lock::take(&settings.path)?;
         let conn = open::open_writer(settings, clock.unix_micros())?;
         let (database_id, key) = identity(&conn)?;
-        let bounds = Bounds { teams_max: settings.teams_max, services_max: settings.services_max };
         let queue = Arc::new(Queue::new(settings.queue_items_max));
         let stats = Arc::new(stats::Stats::default());
-        let loaded = Writer::load(
-            conn,
-            key.clone(),
-            bounds,
-            settings.span_cache_bytes,
-            clock,
-            Arc::clone(&queue),
-            Arc::clone(&stats),
-        );
+        let loaded = Writer::load(conn, settings, key.clone(), clock, Arc::clone(&queue), Arc::clone(&stats));
         let (writer, views) = loaded.map_err(|error| unloadable(&settings.path, &error))?;
         let (failing, failed) = watch::channel(None);
         let thread = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(failing));
@@ -170,6 +163,26 @@ impl Store {
     /// Appends system events in order; durable when it returns. Errors as [`Store::record`].
     pub async fn append(&self, events: Vec<SystemEvent>) -> Result<Vec<Rejected>> {
         self.submit(|reply| Job::Append { events, reply }).await
+    }
+
+    /// Rejects usage events before the month of `before` from now on, and removes some of the base facts that lie there:
+    /// `rows_max` of them are looked at, in one transaction. To be called again until it says that it is done, with pauses.
+    /// No answer changes by it. A `before` that lies behind one given earlier only goes on with what is left of that.
+    /// Errors as [`Store::record`].
+    pub async fn prune_usage(&self, before: Day, rows_max: usize) -> Result<PrunedUsage> {
+        let pruned = self.submit(|reply| Job::PruneUsage { before, rows_max, reply }).await?;
+        self.inner.stats.pruned_usage(pruned.removed);
+        Ok(pruned)
+    }
+
+    /// Retention has looked what is too old, for /metrics.
+    pub fn note_pruning(&self, unix_micros: i64) {
+        self.inner.stats.note_pruning(unix_micros);
+    }
+
+    /// Items that wait for the writer.
+    pub fn queue_items(&self) -> usize {
+        self.inner.queue.items()
     }
 
     /// A consistent state that holds everything acknowledged so far. Short reads may run it inline on an async

@@ -28,6 +28,15 @@ pub enum Durability {
     None,
 }
 
+impl Durability {
+    fn pragma(self) -> &'static str {
+        match self {
+            Durability::Full => "pragma synchronous = full",
+            Durability::None => "pragma synchronous = off",
+        }
+    }
+}
+
 /// Held as long as the database is open: a second server on the same file is refused.
 pub struct Lock {
     _file: File,
@@ -116,11 +125,7 @@ pub fn open_writer(settings: &Settings, now_unix_micros: i64) -> Result<Connecti
     let mut conn = Connection::open_with_flags(file_name(path), flags).map_err(|e| explain(path, e))?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     // Before the first write: making a file that is thrown away must not wait for the disk either.
-    let synchronous = match settings.durability {
-        Durability::Full => "pragma synchronous = full",
-        Durability::None => "pragma synchronous = off",
-    };
-    conn.execute_batch(synchronous).map_err(|e| explain(path, e))?;
+    conn.execute_batch(settings.durability.pragma()).map_err(|e| explain(path, e))?;
     let fresh = is_fresh(&conn).map_err(|e| explain(path, e))?;
     if fresh {
         // Both must be set before the first table. Space is given back later without rewriting the file.
@@ -130,7 +135,7 @@ pub fn open_writer(settings: &Settings, now_unix_micros: i64) -> Result<Connecti
     }
     conn.execute_batch("pragma journal_mode = wal").map_err(|e| explain(path, e))?;
     set_pragmas(&conn)?;
-    // The writer checkpoints by itself, outside the path of an acknowledgement.
+    // Checkpoints are ours to begin, outside the path of an acknowledgement.
     conn.execute_batch("pragma wal_autocheckpoint = 0; pragma cache_size = -65536;")?;
     // What is deleted is overwritten where its page is written anyway: the digest of an erased id does not stay behind.
     conn.execute_batch("pragma secure_delete = fast")?;
@@ -167,6 +172,16 @@ pub fn bytes_max(conn: &Connection) -> Result<Option<u64>> {
 /// mode. One that is there keeps its mode, and what cannot be made is for SQLite to tell.
 fn make_private(path: &Path) {
     let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+}
+
+/// Opens the connection that writes WAL pages back and nothing else. It waits for the disk as the writer would.
+pub fn open_write_back(settings: &Settings) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(file_name(&settings.path), flags)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.execute_batch(settings.durability.pragma())?;
+    set_pragmas(&conn)?;
+    Ok(conn)
 }
 
 /// Opens a connection that can only read, and keeps so much of what it has read.

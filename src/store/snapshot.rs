@@ -8,13 +8,14 @@ use rusqlite::Connection;
 
 use super::log::{self, EventRow, LogSnapshot};
 use super::usage::figures::{self, UsageSnapshot};
+use super::usage::horizon::{self, Horizon, PrunableUsage};
 use super::usage::inspect;
 use super::view::{View, read_stamp};
 use super::{Inner, open};
 use crate::error::{Error, Result};
 use crate::model::{
-    ArrivalPage, DateRange, Figures, Group, GroupBy, GroupPage, Id, Interval, LogFilter, LogPage, Period, Position,
-    Start, TimeOrder, UsageFilter, UserRecord,
+    ArrivalPage, DateRange, Day, Figures, Group, GroupBy, GroupPage, Id, Interval, LogFilter, LogPage, Period,
+    Position, Start, TimeOrder, UsageFilter, UserRecord,
 };
 
 /// Idle connections kept; as many are made as there are readers at once.
@@ -136,6 +137,27 @@ impl<'s> Snapshot<'s> {
         inspect::user_record(&self.usage(), user_id, range)
     }
 
+    /// The day from which on usage events are taken; None if any is.
+    pub fn usage_horizon(&self) -> Result<Option<Day>> {
+        Ok(Horizon::load(self.conn())?.told())
+    }
+
+    /// The day from which on base facts of usage are whole: those from before have gone. None if all are there.
+    pub fn usage_facts_from(&self) -> Result<Option<Day>> {
+        Ok(Horizon::load(self.conn())?.facts_from())
+    }
+
+    /// Whether [`super::Store::prune_usage`] would have anything to do.
+    pub fn is_usage_pruning_due(&self, before: Day) -> Result<bool> {
+        let horizon = Horizon::load(self.conn())?;
+        Ok(horizon.day < before.month_start() || horizon.is_pruning())
+    }
+
+    /// What [`super::Store::prune_usage`] would remove in the end. Reads all of it.
+    pub fn prunable_usage(&self, before: Day) -> Result<PrunableUsage> {
+        horizon::prunable(self.conn(), before)
+    }
+
     /// A page of the log in time order.
     pub fn page(&self, filter: &LogFilter, order: TimeOrder, start: Start, limit: usize) -> Result<LogPage> {
         log::page(&self.log(), filter, order, start, limit)
@@ -210,7 +232,8 @@ impl<'s> Snapshot<'s> {
         figures::visit_groups(&self.usage(), range, filter, by, visit)
     }
 
-    /// Recomputes every rollup and count from the base facts. One line for each thing that differs; none is well.
+    /// Recomputes every rollup and count from the base facts, as far back as these are whole; what is older is compared
+    /// with each other. One line for each thing that differs; none is well.
     pub fn check(&self) -> Result<Vec<String>> {
         let parts = [
             ("SQLite", self.damaged_pages()),
@@ -239,7 +262,7 @@ impl<'s> Snapshot<'s> {
         UsageSnapshot { conn: self.conn(), overlay: &self.view.usage, key: &self.store.key }
     }
 
-    fn log(&self) -> LogSnapshot<'_> {
+    pub(super) fn log(&self) -> LogSnapshot<'_> {
         LogSnapshot { conn: self.conn(), directory: &self.view.log }
     }
 }

@@ -13,6 +13,8 @@ pub struct Stats {
     commit_micros: AtomicU64,
     buckets: [AtomicU64; COMMIT_BUCKETS_S.len()],
     wal_pages: AtomicI64,
+    pruned_user_days: AtomicU64,
+    pruning_unix_micros: AtomicI64,
 }
 
 /// A reading of `Stats`, and of what is measured when asked.
@@ -30,6 +32,10 @@ pub struct StatsReading {
     pub wal_pages: u64,
     pub file_bytes: u64,
     pub wal_bytes: u64,
+    /// Since the start.
+    pub pruned_user_days: u64,
+    /// When retention last looked; None if it has not since the start.
+    pub pruning_unix_micros: Option<i64>,
 }
 
 impl Stats {
@@ -44,6 +50,14 @@ impl Stats {
         }
     }
 
+    pub fn pruned_usage(&self, user_days: u64) {
+        self.pruned_user_days.fetch_add(user_days, Relaxed);
+    }
+
+    pub fn note_pruning(&self, unix_micros: i64) {
+        self.pruning_unix_micros.store(unix_micros, Relaxed);
+    }
+
     pub fn set_wal_pages(&self, pages: i64) {
         self.wal_pages.store(pages, Relaxed);
     }
@@ -56,6 +70,8 @@ impl Stats {
             commit_seconds: self.commit_micros.load(Relaxed) as f64 / 1e6,
             commit_buckets: std::array::from_fn(|i| self.buckets[i].load(Relaxed)),
             wal_pages: self.wal_pages.load(Relaxed).max(0) as u64,
+            pruned_user_days: self.pruned_user_days.load(Relaxed),
+            pruning_unix_micros: Some(self.pruning_unix_micros.load(Relaxed)).filter(|at| *at != 0),
             ..StatsReading::default()
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, named_params};
 use tokio::sync::watch;
 
+use super::Settings;
 use super::checkpoint::{Checkpoints, give_space_back};
 use super::digest::DigestKey;
 use super::exports;
@@ -18,13 +19,14 @@ use super::job::{Batch, Job, Progress};
 use super::log::LogWriter;
 use super::open::bytes_max;
 use super::queue::{Next, Queue};
+use super::retire::Retirement;
 use super::stats::Stats;
 use super::usage::{Bounds, UsageWriter};
 use super::varint::damaged;
 use super::view::{Stamp, View, Views, read_stamp};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::model::{History, Id, Registration, Rejected, Timestamp};
+use crate::model::{History, Id, Registration, Rejected, Retired, Timestamp};
 
 /// More items than this in one commit would only delay the acknowledgement of the first.
 const GROUP_ITEMS_MAX: usize = 4_000;
@@ -36,6 +38,8 @@ const QUIET_AFTER: u32 = 25;
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
 
 pub struct Writer {
+    /// Stands before the connection, so that it closes the file first.
+    checkpoints: Checkpoints,
     conn: Connection,
     key: DigestKey,
     bounds: Bounds,
@@ -50,7 +54,6 @@ pub struct Writer {
     stamp: Stamp,
     /// An erased id may still stand in the WAL: it must be written back and cut.
     scrub: bool,
-    checkpoints: Checkpoints,
     /// The last transaction found no room.
     is_full: bool,
     /// How often in a row there was nothing to do.
@@ -61,14 +64,14 @@ impl Writer {
     /// Loads what is kept in memory and publishes the first view.
     pub fn load(
         conn: Connection,
+        settings: &Settings,
         key: DigestKey,
-        bounds: Bounds,
-        span_cache_bytes: usize,
         clock: Clock,
         queue: Arc<Queue>,
         stats: Arc<Stats>,
     ) -> Result<(Writer, Arc<Views>)> {
-        let usage = UsageWriter::load(&conn, key.clone(), bounds, span_cache_bytes)?;
+        let bounds = Bounds { teams_max: settings.teams_max, services_max: settings.services_max };
+        let usage = UsageWriter::load(&conn, key.clone(), bounds, settings.span_cache_bytes)?;
         let log = LogWriter::load(&conn, key.clone(), bounds.services_max)?;
         let stamp = read_stamp(&conn)?;
         let first = View { stamp, usage: usage.overlay(), log: log.directory() };
@@ -79,7 +82,7 @@ impl Writer {
             conn,
             key,
             bounds,
-            span_cache_bytes,
+            span_cache_bytes: settings.span_cache_bytes,
             clock,
             queue,
             views: Arc::clone(&views),
@@ -88,7 +91,7 @@ impl Writer {
             log,
             stamp,
             scrub,
-            checkpoints: Checkpoints::default(),
+            checkpoints: Checkpoints::new(settings),
             is_full: false,
             idle_times: 0,
         };
@@ -108,8 +111,7 @@ impl Writer {
                 return;
             }
         }
-        // A tidy end leaves no WAL behind; what is left undone is done at the next start.
-        let _ = Checkpoints::default().truncate(&self.conn, &self.clock);
+        self.checkpoints.finish(&self.conn, &self.clock);
     }
 
     fn idle(&self) -> Duration {
@@ -221,6 +223,16 @@ impl Writer {
                     self.scrub = true;
                     progress.answer(reply, erased);
                 }
+                Job::PruneUsage { before, rows_max, reply } => {
+                    recorded.run(progress, |events| self.usage.record(&self.conn, events));
+                    let pruned = progress.attempt(|| self.usage.prune(&self.conn, before, rows_max));
+                    progress.answer(reply, pruned);
+                }
+                // Before any event is appended: those below the new floors are not taken in.
+                Job::Retire { retirement, reply } => {
+                    let retired = progress.attempt(|| self.retire(&retirement));
+                    progress.answer(reply, retired);
+                }
                 Job::Control(mut control) => {
                     progress.attempt(|| control.run(&self.conn));
                     progress.finish(control);
@@ -235,6 +247,16 @@ impl Writer {
         // Whether the id is known or not: an export may have been asked for under one that nobody has sent.
         exports::forget_user(&self.conn, user_id, self.clock.unix_micros())?;
         self.usage.erase(&self.conn, user_id, history)
+    }
+
+    fn retire(&mut self, retirement: &Retirement) -> Result<Retired> {
+        let is_raised = self.log.is_raised_to(&retirement.cutoffs);
+        let waits_for_exports = !is_raised && exports::is_log_read(&self.conn, retirement.exports_since)?;
+        if !is_raised && !waits_for_exports {
+            self.log.raise(&self.conn, &retirement.cutoffs)?;
+        }
+        let (removed, is_swept) = self.log.sweep(&self.conn, retirement.rows_max)?;
+        Ok(Retired { removed, is_done: is_swept && !waits_for_exports, waits_for_exports })
     }
 
     fn register(&mut self, registrations: &[Registration]) -> Result<Vec<Rejected>> {

@@ -7,12 +7,11 @@ use super::super::testing::settings;
 use super::*;
 use crate::model::{Id, Severity, SystemEvent, UsageEvent};
 
-const BOUNDS: Bounds = Bounds { teams_max: 100, services_max: 100 };
-
 fn writer(dir: &TempDir) -> Writer {
-    let conn = open_writer(&settings(dir), 0).unwrap();
+    let settings = settings(dir);
+    let conn = open_writer(&settings, 0).unwrap();
     let queue = Arc::new(Queue::new(100));
-    Writer::load(conn, DigestKey::new([7; 32]), BOUNDS, 0, Clock::manual(0), queue, Arc::default()).unwrap().0
+    Writer::load(conn, &settings, DigestKey::new([7; 32]), Clock::manual(0), queue, Arc::default()).unwrap().0
 }
 
 /// No page more than the file has now.

@@ -10,6 +10,7 @@ mod import;
 mod jobs;
 mod keys;
 mod limits;
+mod prune;
 mod readme;
 mod remote_export;
 mod report;

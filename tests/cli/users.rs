@@ -35,6 +35,7 @@ fn everything() -> Value {
             {"team_id": "red", "service": "web", "first_day": "2025-01-10"},
             {"team_id": "red", "service": null, "first_day": "2025-01-11"},
         ],
+        "facts_from": null,
         "days": [
             {
                 "day": "2025-01-10",

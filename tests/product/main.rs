@@ -13,6 +13,7 @@ mod full_disk;
 mod log_pages;
 mod properties;
 mod real_data;
+mod retention;
 mod support;
 mod usage_definitions;
 mod usage_series;

@@ -22,7 +22,7 @@ use self::values::{InEffect, Values};
 use crate::auth::{IssuerSettings, TrustedIssuer};
 use crate::error::Result;
 use crate::store::ExportDirectory;
-use crate::{export, http, limits, store};
+use crate::{export, http, limits, maintenance, store};
 
 const FILE_NAME: &str = "analytics.toml";
 const CONFIG_VARIABLE: &str = "ANALYTICS_CONFIG";
@@ -53,6 +53,7 @@ pub struct Settings {
     pub trusted_issuers: Vec<TrustedIssuer>,
     pub limits: limits::Settings,
     pub exports: export::Settings,
+    pub retention: maintenance::Settings,
     /// `audit.events`
     pub audit_events: bool,
     in_effect: Vec<InEffect>,
@@ -99,6 +100,7 @@ impl Settings {
             trusted_issuers: trusted.iter().map(|trusted| trusted.settings.clone()).collect(),
             limits: values.limits(),
             exports: values.exports(),
+            retention: values.retention(),
             audit_events: values.flag("audit.events"),
             in_effect: values.into_in_effect(),
             trusted_in_effect: trusted.into_iter().map(|trusted| trusted.in_effect).collect(),

@@ -53,6 +53,11 @@ pub enum Kind {
         min: u64,
         max: u64,
     },
+    /// The same; 0, written "0", stands for ever.
+    Age {
+        min: u64,
+        max: u64,
+    },
     /// In bytes.
     Size {
         min: u64,
@@ -68,6 +73,10 @@ const GIB: u64 = 1 << 30;
 const MINUTE_S: u64 = 60;
 const HOUR_S: u64 = 3_600;
 const DAY_S: u64 = 86_400;
+
+/// A hundred years.
+const AGE_MAX_S: u64 = 36_500 * DAY_S;
+const LOG_AGE: Kind = Kind::Age { min: MINUTE_S, max: AGE_MAX_S };
 
 /// In the order of `analytics.toml`. The greatest numbers of teams and services are what the rollups can tell apart.
 pub const TABLE: &[Setting] = &[
@@ -111,6 +120,12 @@ pub const TABLE: &[Setting] = &[
     setting("exports", "retention", Kind::Span { min: 60, max: 3650 * DAY_S }),
     setting("exports", "max_bytes", Kind::Size { min: MIB, max: 16_384 * GIB }),
     setting("exports", "time_limit", Kind::Span { min: 1, max: 7 * DAY_S }),
+    setting("retention", "log_info", LOG_AGE),
+    setting("retention", "log_warning", LOG_AGE),
+    setting("retention", "log_error", LOG_AGE),
+    setting("retention", "log_bytes_max", Kind::Size { min: 0, max: 16_384 * GIB }),
+    setting("retention", "usage_facts", Kind::Age { min: DAY_S, max: AGE_MAX_S }),
+    setting("retention", "interval", Kind::Span { min: 1, max: 7 * DAY_S }),
     setting("audit", "events", Kind::Flag),
     setting("metrics", "public", Kind::Flag),
 ];
@@ -165,7 +180,14 @@ impl Kind {
                     r#"a span of time from "{}" to "{}", such as "90 s", "30 min", "12 h" or "7 d""#,
                     span_text(min),
                     span_text(max)
-                ) + "\""
+                )
+            }
+            Kind::Age { min, max } => {
+                format!(
+                    r#""0" (for ever) or a span of time from "{}" to "{}", such as "90 d" or "365 d""#,
+                    span_text(min),
+                    span_text(max)
+                )
             }
             Kind::Size { min, max } => {
                 format!(r#"a size from {} to {}, in bytes or such as "2 MiB""#, size_text(min), size_text(max))
@@ -205,8 +227,11 @@ pub fn parse_size(text: &str) -> Option<u64> {
 
 const SPANS: [(u64, &str); 4] = [(DAY_S, "d"), (HOUR_S, "h"), (MINUTE_S, "min"), (1, "s")];
 
-/// In the largest unit that takes no fraction.
+/// In the largest unit that takes no fraction; "0" for none.
 pub fn span_text(seconds: u64) -> String {
+    if seconds == 0 {
+        return "0".into();
+    }
     let unit = SPANS.iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     let (unit, name) = unit.unwrap_or(&(1, "s"));
     format!("{} {name}", seconds / unit)

@@ -77,14 +77,15 @@ fn another_value(kind: Kind) -> String {
         Kind::Path => "/var/lib/analytics/a.db".into(),
         Kind::Count { max, .. } | Kind::Seconds { max, .. } | Kind::Size { max, .. } => max.to_string(),
         Kind::Span { .. } => "5 min".into(),
+        Kind::Age { .. } => "90 d".into(),
         Kind::Flag => "true".into(),
     }
 }
 
 #[test]
 fn every_setting_reaches_those_who_use_it() {
-    let in_use = |Settings { listen, http, store, issuer, limits, exports, audit_events, .. }: &Settings| {
-        format!("{listen:?} {http:?} {store:?} {issuer:?} {limits:?} {exports:?} {audit_events:?}")
+    let in_use = |Settings { listen, http, store, issuer, limits, exports, retention, audit_events, .. }: &Settings| {
+        format!("{listen:?} {http:?} {store:?} {issuer:?} {limits:?} {exports:?} {retention:?} {audit_events:?}")
     };
     let default = in_use(&from_file(b"").unwrap());
     for setting in TABLE {

@@ -50,7 +50,8 @@ impl Written {
                 let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 Some(Written::List(parts.map(|part| Written::Text(part.into())).collect()))
             }
-            Kind::Address | Kind::Url | Kind::SafeUrl { .. } | Kind::Path | Kind::Span { .. } => None,
+            Kind::Address | Kind::Url | Kind::SafeUrl { .. } | Kind::Path => None,
+            Kind::Span { .. } | Kind::Age { .. } => None,
             Kind::Text { .. } | Kind::Texts { .. } | Kind::Secret | Kind::Word(_) => None,
         };
         of_its_kind.unwrap_or_else(|| Written::Text(text.into()))
@@ -100,6 +101,9 @@ impl Value {
             (Kind::Size { min, max }, Written::Number(bytes)) => within(*bytes, min, max, Unit::Bytes),
             (Kind::Size { min, max }, Written::Text(text)) => within(parse_size(text)?, min, max, Unit::Bytes),
             (Kind::Span { min, max }, Written::Text(text)) => within(parse_span(text)?, min, max, Unit::Span),
+            (Kind::Age { .. }, Written::Number(0)) => Some(Value::Number(0, Unit::Span)),
+            (Kind::Age { .. }, Written::Text(text)) if text.trim() == "0" => Some(Value::Number(0, Unit::Span)),
+            (Kind::Age { min, max }, Written::Text(text)) => within(parse_span(text)?, min, max, Unit::Span),
             (Kind::Flag, Written::Flag(flag)) => Some(Value::Flag(*flag)),
             _ => None,
         }
@@ -148,7 +152,8 @@ impl Kind {
             Kind::Word(known) => known.contains(&text),
             Kind::Path => is_path(text),
             Kind::Words(_) | Kind::Origins | Kind::Networks => false,
-            Kind::Count { .. } | Kind::Seconds { .. } | Kind::Span { .. } | Kind::Size { .. } | Kind::Flag => false,
+            Kind::Count { .. } | Kind::Seconds { .. } | Kind::Size { .. } | Kind::Flag => false,
+            Kind::Span { .. } | Kind::Age { .. } => false,
         }
     }
 }

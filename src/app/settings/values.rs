@@ -15,7 +15,7 @@ use crate::auth::{IssuerSettings, SigningAlgorithm};
 use crate::error::{Error, Result};
 use crate::ingest::Bounds;
 use crate::store::Durability;
-use crate::{export, http, limits, store};
+use crate::{export, http, limits, maintenance, store};
 
 const DEFAULTS: &str = include_str!("../../../analytics.toml");
 /// What a variable for a trusted issuer would be called.
@@ -176,6 +176,15 @@ impl Values {
         }
     }
 
+    pub fn retention(&self) -> maintenance::Settings {
+        maintenance::Settings {
+            log_ages: ["info", "warning", "error"].map(|severity| self.age(&format!("retention.log_{severity}"))),
+            log_bytes_max: Some(self.number("retention.log_bytes_max")).filter(|bytes| *bytes > 0),
+            usage_facts_age: self.age("retention.usage_facts"),
+            interval: self.duration("retention.interval"),
+        }
+    }
+
     fn text(&self, name: &str) -> String {
         self.value(name).clone().into_text()
     }
@@ -198,6 +207,11 @@ impl Values {
 
     fn duration(&self, name: &str) -> Duration {
         Duration::from_secs(self.number(name))
+    }
+
+    /// None for one that never ends.
+    fn age(&self, name: &str) -> Option<Duration> {
+        Some(self.duration(name)).filter(|age| !age.is_zero())
     }
 
     /// Of any integer type that holds the largest value of the setting's kind.

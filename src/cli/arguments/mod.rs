@@ -9,6 +9,7 @@ mod issuer;
 mod jobs;
 mod key;
 mod limit;
+mod prune;
 mod token;
 mod user;
 
@@ -25,6 +26,7 @@ pub use self::issuer::IssuerCommand;
 pub use self::jobs::JobsCommand;
 pub use self::key::{KeyCommand, KeyCreate, KeyRotate};
 pub use self::limit::{Amount, Amounts, LimitCommand, Whom};
+pub use self::prune::{Prune, PruneKind};
 pub use self::token::{TokenCommand, TokenIssue};
 pub use self::user::{HistoryName, UserCommand, UserErase, UserShow};
 use super::import::Kind;
@@ -123,6 +125,8 @@ pub enum Command {
     Backup(Backup),
     /// Put a backup in the place of the database
     Restore(Restore),
+    /// Remove what is older than the settings keep it, or show what would go
+    Prune(Prune),
     /// Recompute every rollup and count from the base facts, and say what differs
     Check(Check),
     /// Show the settings in effect, and where each comes from

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
 use self::progress::Progress;
-use self::target::{Importable, Target};
+use self::target::{BATCH_BYTES, Importable, Target};
 use super::arguments::{self, Global};
 use super::output::{Failure, Outcome, print_json};
 use super::report::grouped;
@@ -242,7 +242,7 @@ impl Job<'_> {
 fn decode<T: Importable>(mut source: ingest::Import<T>) -> mpsc::Receiver<Result<Batch<T>>> {
     let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
-        while let Some(batch) = source.next_batch(T::BATCH_ITEMS).transpose() {
+        while let Some(batch) = source.next_batch(T::BATCH_ITEMS, BATCH_BYTES).transpose() {
             let ended = batch.is_err();
             if sender.blocking_send(batch).is_err() || ended {
                 return;

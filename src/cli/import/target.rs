@@ -11,10 +11,13 @@ use crate::ingest::{self, Item};
 use crate::model::{Registration, Rejected, SystemEvent, UsageEvent};
 use crate::store::Store;
 
+/// A batch whose texts take so many bytes is full, however few its items.
+pub const BATCH_BYTES: usize = 16 << 20;
+
 /// An item that can be imported.
 pub trait Importable: Item + Send + Sync + 'static {
-    /// Items decoded, and taken into the store, at once: enough for a commit to cost nothing beside them, few enough that
-    /// those under way, at their very largest, stay below half a gigabyte.
+    /// Items decoded, and taken into the store, at once: the more, the less often is a page of the file written anew, and
+    /// the disk waited for. What four batches hold that are under way is a tenth of a gigabyte.
     const BATCH_ITEMS: usize;
     /// Where the API takes such items.
     const PATH: &'static str;
@@ -24,7 +27,7 @@ pub trait Importable: Item + Send + Sync + 'static {
 }
 
 impl Importable for UsageEvent {
-    const BATCH_ITEMS: usize = 16_000;
+    const BATCH_ITEMS: usize = 64_000;
     const PATH: &'static str = "/usage/events";
 
     async fn record(store: &Store, items: Vec<UsageEvent>) -> Result<Vec<Rejected>> {
@@ -33,7 +36,7 @@ impl Importable for UsageEvent {
 }
 
 impl Importable for SystemEvent {
-    const BATCH_ITEMS: usize = 2_000;
+    const BATCH_ITEMS: usize = 16_000;
     const PATH: &'static str = "/logs/system-events";
 
     async fn record(store: &Store, items: Vec<SystemEvent>) -> Result<Vec<Rejected>> {

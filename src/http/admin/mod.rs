@@ -8,6 +8,7 @@ mod issuer;
 mod keys;
 mod limits;
 mod path;
+mod prune;
 mod tokens;
 mod user_record;
 
@@ -59,6 +60,8 @@ pub async fn answer<B: Body<Data = Bytes>>(
         AdminRoute::SetLimit => limits::set(service, json).await,
         AdminRoute::ClearLimit => limits::clear(service, query).await,
         AdminRoute::Check => check(service).await,
+        AdminRoute::ShowPrunable => prune::show(service, query).await,
+        AdminRoute::PruneUsage => prune::usage(service, json).await,
         AdminRoute::ShowUser(id) => user_record::show(service, query, id).await,
         AdminRoute::EndExportLinks(id) => exports::end_links(service, &id).await,
     }
@@ -67,12 +70,19 @@ pub async fn answer<B: Body<Data = Bytes>>(
 #[derive(Serialize)]
 struct CheckBody {
     differs: Vec<String>,
+    /// The day from which on usage was recomputed from base facts, where those from before have gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_facts_from: Option<String>,
 }
 
 /// `POST /admin/check`: recomputes every rollup from the base facts; one line for each thing that differs.
 async fn check(service: &Arc<Service>) -> Result<Reply> {
-    let differs = service.long_read(|store: &Store| store.snapshot()?.check()).await?;
-    Reply::json_of(StatusCode::OK, &CheckBody { differs })
+    let check = |store: &Store| {
+        let snapshot = store.snapshot()?;
+        Ok((snapshot.check()?, snapshot.usage_facts_from()?))
+    };
+    let (differs, from) = service.long_read(check).await?;
+    Reply::json_of(StatusCode::OK, &CheckBody { differs, usage_facts_from: from.map(|day| day.to_string()) })
 }
 
 /// Reads what a new credential may do: at least one scope or role.

@@ -30,10 +30,12 @@ pub enum AdminRoute {
     Check,
     ShowUser(Id),
     EndExportLinks(String),
+    ShowPrunable,
+    PruneUsage,
 }
 
 /// Method and path template of each route, by [`AdminRoute::index`].
-pub const TEMPLATES: [(&str, &str); 21] = [
+pub const TEMPLATES: [(&str, &str); 23] = [
     ("POST", "/admin/keys"),
     ("GET", "/admin/keys"),
     ("DELETE", "/admin/keys/{id}"),
@@ -55,6 +57,8 @@ pub const TEMPLATES: [(&str, &str); 21] = [
     ("POST", "/admin/check"),
     ("GET", "/admin/users/{user_id}"),
     ("POST", "/admin/exports/{job_id}/unlink"),
+    ("GET", "/admin/prune"),
+    ("POST", "/admin/prune/usage"),
 ];
 
 impl AdminRoute {
@@ -83,6 +87,8 @@ impl AdminRoute {
             (Place::Check, "POST") => Ok(AdminRoute::Check),
             (Place::UserRecord(id), "GET") => id_in_path("user id", id).map(AdminRoute::ShowUser),
             (Place::ExportLinks(id), "POST") => Ok(AdminRoute::EndExportLinks(id.to_string())),
+            (Place::Prune, "GET") => Ok(AdminRoute::ShowPrunable),
+            (Place::PruneUsage, "POST") => Ok(AdminRoute::PruneUsage),
             (place, _) => Err(path::not_allowed(place.methods())),
         })
     }
@@ -111,6 +117,8 @@ impl AdminRoute {
             AdminRoute::Check => 18,
             AdminRoute::ShowUser(_) => 19,
             AdminRoute::EndExportLinks(_) => 20,
+            AdminRoute::ShowPrunable => 21,
+            AdminRoute::PruneUsage => 22,
         }
     }
 
@@ -119,6 +127,7 @@ impl AdminRoute {
         match self {
             AdminRoute::ClearLimit => &["kind", "name"],
             AdminRoute::ShowUser(_) => &["start_date", "end_date"],
+            AdminRoute::ShowPrunable => &["usage_before"],
             AdminRoute::CreateKey
             | AdminRoute::ListKeys
             | AdminRoute::RevokeKey(_)
@@ -137,7 +146,8 @@ impl AdminRoute {
             | AdminRoute::ListLimits
             | AdminRoute::SetLimit
             | AdminRoute::Check
-            | AdminRoute::EndExportLinks(_) => &[],
+            | AdminRoute::EndExportLinks(_)
+            | AdminRoute::PruneUsage => &[],
         }
     }
 }
@@ -159,6 +169,8 @@ enum Place<'a> {
     Check,
     UserRecord(&'a str),
     ExportLinks(&'a str),
+    Prune,
+    PruneUsage,
 }
 
 impl<'a> Place<'a> {
@@ -172,6 +184,8 @@ impl<'a> Place<'a> {
             "/admin/issuer/rotate" => Some(Place::IssuerRotation),
             "/admin/limits" => Some(Place::Limits),
             "/admin/check" => Some(Place::Check),
+            "/admin/prune" => Some(Place::Prune),
+            "/admin/prune/usage" => Some(Place::PruneUsage),
             _ => Place::find_one(path),
         }
     }
@@ -196,9 +210,10 @@ impl<'a> Place<'a> {
         match self {
             Place::Keys | Place::Clients | Place::Accounts | Place::Tokens => "GET, HEAD, POST, OPTIONS",
             Place::Key(_) | Place::Client(_) | Place::Token(_) => "DELETE, OPTIONS",
-            Place::KeyRotation(_) | Place::IssuerRotation | Place::Check | Place::ExportLinks(_) => "POST, OPTIONS",
+            Place::KeyRotation(_) | Place::IssuerRotation | Place::Check => "POST, OPTIONS",
+            Place::ExportLinks(_) | Place::PruneUsage => "POST, OPTIONS",
             Place::Account(_) => "PATCH, OPTIONS",
-            Place::Issuer | Place::UserRecord(_) => "GET, HEAD, OPTIONS",
+            Place::Issuer | Place::UserRecord(_) | Place::Prune => "GET, HEAD, OPTIONS",
             Place::Limits => "GET, HEAD, PUT, DELETE, OPTIONS",
         }
     }

@@ -26,6 +26,8 @@ struct UserBody {
     deactivated_at: Option<String>,
     registration_day: String,
     first_uses: Vec<FirstUseBody>,
+    /// Of days before it base facts are gone, but for few; null if all are there.
+    facts_from: Option<String>,
     days: Vec<DayBody>,
     sessions_with_id: Vec<IdSessionBody>,
 }
@@ -102,6 +104,7 @@ impl From<UserRecord> for UserBody {
             deactivated_at: time(record.deactivated_at),
             registration_day: record.registration_day.to_string(),
             first_uses: bodies(record.first_uses),
+            facts_from: record.facts_from.map(|day| day.to_string()),
             days: bodies(record.days),
             sessions_with_id: bodies(record.id_sessions),
         }

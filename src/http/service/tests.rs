@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Full};
 
 use super::*;
 use crate::ingest::Bounds;
@@ -128,7 +128,7 @@ async fn items_that_there_is_no_room_to_reject_are_not_stored_either() {
 }
 
 async fn ask(service: &Arc<Service>, request: hyper::http::request::Builder) -> Response<ResponseBody> {
-    service.answer(request.body(Empty::<Bytes>::new()).unwrap(), Peer::Local).await
+    service.answer(request.body(Full::<Bytes>::default()).unwrap(), Peer::Local).await
 }
 
 fn event_of(message_bytes: usize) -> SystemEvent {

@@ -21,7 +21,7 @@ fn import<T: Item>(file: impl AsRef<[u8]>, bounds: &Bounds) -> Outcome<T> {
         Err(e) => return (outcome.0, outcome.1, Some(e.message)),
     };
     loop {
-        match import.next_batch(2) {
+        match import.next_batch(2, usize::MAX) {
             Ok(Some(batch)) => {
                 assert!((1..=2).contains(&(batch.items.len() + batch.rejected.len())));
                 outcome.0.extend(batch.origins.into_iter().zip(batch.items));
@@ -29,7 +29,7 @@ fn import<T: Item>(file: impl AsRef<[u8]>, bounds: &Bounds) -> Outcome<T> {
             }
             Ok(None) => return outcome,
             Err(e) => {
-                assert!(matches!(import.next_batch(2), Ok(None)), "after an error the file has ended");
+                assert!(matches!(import.next_batch(2, usize::MAX), Ok(None)), "after an error the file has ended");
                 outcome.2 = Some(e.message);
                 return outcome;
             }
@@ -189,6 +189,6 @@ fn progress_is_in_bytes_of_the_file_as_it_is() {
     let bytes = file.len() as u64;
     let mut import = Import::<UsageEvent>::open(std::io::Cursor::new(file).take(bytes), now(), &BOUNDS).unwrap();
     let bytes_read = import.bytes_read();
-    while import.next_batch(1000).unwrap().is_some() {}
+    while import.next_batch(1000, usize::MAX).unwrap().is_some() {}
     assert_eq!(bytes_read.load(Ordering::Relaxed), bytes);
 }

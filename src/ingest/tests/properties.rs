@@ -108,7 +108,7 @@ fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
 fn read_in_every_way(bytes: &[u8]) {
     fn import<T: Item>(bytes: &[u8]) {
         let Ok(mut import) = Import::<T>::open(std::io::Cursor::new(bytes.to_vec()), now(), &BOUNDS) else { return };
-        while let Ok(Some(batch)) = import.next_batch(3) {
+        while let Ok(Some(batch)) = import.next_batch(3, 40) {
             assert_eq!(batch.items.len(), batch.origins.len());
         }
     }

@@ -21,6 +21,7 @@ pub use self::accept::{Accepted, Idempotency, NewExport};
 pub use self::directory::ExportDirectory;
 pub(super) use self::erase::forget_user;
 pub use self::remove::Removed;
+pub(super) use self::run::is_log_read;
 pub use self::run::{Finished, Recovered};
 use super::{Snapshot, Store};
 use crate::error::{Error, Result};

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::{COLUMNS, ExportError, ExportJob, from_row};
 use crate::error::Result;
+use crate::model::Timestamp;
 use crate::store::{Snapshot, Store};
 
 /// A job is begun so often at most; one that the process ended under each time would be begun for ever.
@@ -81,6 +82,17 @@ impl Snapshot<'_> {
     pub fn is_export_due(&self, per_principal_max: u32) -> Result<bool> {
         Ok(next(self.conn(), per_principal_max)?.is_some())
     }
+}
+
+/// Whether an export of the log is under way, or waits, that was begun at or after the instant (or accepted, where it was
+/// never begun) and may read any event acknowledged before it.
+pub fn is_log_read(conn: &Connection, since: Timestamp) -> Result<bool> {
+    // The request is canonical JSON. A service of such a name spares more than it needs to, and nothing else.
+    const LOG_READER: &str = r#"
+        select 1 from export_job
+        where state in ('queued', 'processing') and coalesce(started_at, created_at) >= :since
+          and request like '%"report_type":"system-events"%'"#;
+    Ok(conn.prepare_cached(LOG_READER)?.exists(named_params! { ":since": since.unix_micros() })?)
 }
 
 fn begin(conn: &Connection, per_principal_max: u32, now: i64) -> Result<Option<ExportJob>> {

@@ -3,9 +3,10 @@
 use rusqlite::{Connection, named_params};
 
 use super::cell::CellFilter;
+use super::visit::kept_from;
 use super::{LogSnapshot, event, page};
 use crate::error::Result;
-use crate::model::{ArrivalPage, LogFilter, StoredEvent};
+use crate::model::{ArrivalPage, LogFilter, Severity, StoredEvent};
 
 /// The most events that one call looks at. A rare filter then takes several calls instead of one that never ends.
 const LOOKED_AT_MAX: i64 = 20_000;
@@ -43,6 +44,7 @@ const ARRIVED: &str = "
     where seq > :after and seq <= :up_to
       and (:from is null or at >= :from) and (:to is null or at < :to)
       and :severities >> severity & 1 and (:service is null or service = :service)
+      and at >= case severity when 0 then :info_from when 1 then :warning_from else :error_from end
     order by seq
     limit :limit";
 
@@ -62,6 +64,9 @@ fn arrived(
         ":to": filter.to.map(|at| at.unix_micros()),
         ":severities": cells.severity_bits(),
         ":service": cells.service,
+        ":info_from": kept_from(snapshot, Severity::Info),
+        ":warning_from": kept_from(snapshot, Severity::Warning),
+        ":error_from": kept_from(snapshot, Severity::Error),
         ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
     })?;
     let mut events = vec![];

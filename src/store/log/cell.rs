@@ -64,6 +64,11 @@ impl CellFilter {
         Some(CellFilter { severities: filter.severities, service })
     }
 
+    /// Of what a leaf may hold, only what it keeps: what is below its floor is gone for every reader.
+    pub fn kept(&self, kept: SeveritySet) -> CellFilter {
+        CellFilter { severities: self.severities.and(kept), ..*self }
+    }
+
     /// Whether nothing is left out.
     pub fn is_everything(&self) -> bool {
         self.severities == SeveritySet::ALL && self.service.is_none()
@@ -79,8 +84,7 @@ impl CellFilter {
 
     /// Bit i stands for severity i.
     pub fn severity_bits(&self) -> i64 {
-        let matching = Severity::ALL.into_iter().filter(|severity| self.severities.contains(*severity));
-        matching.map(|severity| 1 << severity.index()).sum()
+        i64::from(self.severities.bits())
     }
 
     #[cfg(test)]

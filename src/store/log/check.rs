@@ -7,9 +7,9 @@ use super::cell::Cell;
 use super::counts::Counts;
 use super::directory::{END, Key, Leaf};
 use super::names::Names;
-use super::{ids, leaves, order};
+use super::{event, floors, ids, leaves, order, size};
 use crate::error::Result;
-use crate::model::{Id, Position};
+use crate::model::{Id, Position, Timestamp};
 use crate::store::digest::DigestKey;
 use crate::store::varint::damaged;
 
@@ -23,6 +23,7 @@ pub fn check(snapshot: &LogSnapshot) -> Result<Vec<String>> {
     check_order(snapshot, &mut findings)?;
     check_events_without_order(snapshot.conn, &mut findings)?;
     check_groups(snapshot, &mut findings);
+    check_bytes(snapshot, &mut findings)?;
     let key = digest_key(snapshot.conn)?;
     check_ids(snapshot.conn, &key, &mut findings)?;
     check_events_without_id(snapshot.conn, &key, &mut findings)?;
@@ -60,17 +61,19 @@ const ORDER: &str = "
 /// Holds each key against its event, and recounts the leaves, those in memory and those in the database.
 fn check_order(snapshot: &LogSnapshot, findings: &mut Findings) -> Result<()> {
     let current: Vec<&Leaf> = snapshot.directory.groups().flat_map(|group| &group.leaves).collect();
+    let sweep = floors::load(snapshot.conn)?;
     let saved = leaves::saved_leaves(snapshot.conn).unwrap_or_else(|error| {
         findings.add(format!("log_leaf: cannot be read: {error}"));
         vec![]
     });
-    let counted_seq = leaves::counted_seq(snapshot.conn)?;
+    let saved = leaves::kept(saved, &sweep.floors);
+    let counted_seq = leaves::counted(snapshot.conn)?.seq;
     let mut current = Recount::new("leaf in memory", current);
     let mut saved = Recount::new("log_leaf", saved.iter().collect());
     let mut statement = snapshot.conn.prepare(ORDER)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let Ok(key) = key(row) else {
+        let Ok(key) = order::key(row) else {
             findings.add(format!("log_order: {} has no time stamp or cell that can be", row.get::<_, i64>(1)?));
             continue;
         };
@@ -80,6 +83,12 @@ fn check_order(snapshot: &LogSnapshot, findings: &mut Findings) -> Result<()> {
         if key.position.seq > snapshot.directory.last_seq() {
             findings.add(format!("log_order: {} lies behind the last event acknowledged", Shown(key.position)));
         }
+        if !sweep.floors.keep(key.position.at, key.cell.severity()) {
+            if key.position < sweep.swept[key.cell.severity().index()] {
+                findings.add(format!("log_order: {} was retired, and is still there", Shown(key.position)));
+            }
+            continue;
+        }
         current.add(key, findings);
         if key.position.seq <= counted_seq {
             saved.add(key, findings);
@@ -88,10 +97,6 @@ fn check_order(snapshot: &LogSnapshot, findings: &mut Findings) -> Result<()> {
     current.finish(findings);
     saved.finish(findings);
     Ok(())
-}
-
-fn key(row: &Row) -> Result<Key> {
-    Ok(Key { position: order::position(row, 0, 1)?, cell: Cell::from_sql(row.get(2)?)? })
 }
 
 /// Whether the event is there and has the key's instant, severity and service, which has a name.
@@ -176,6 +181,19 @@ fn check_groups(snapshot: &LogSnapshot, findings: &mut Findings) {
     }
 }
 
+/// What the events take, as it was counted on the way.
+fn check_bytes(snapshot: &LogSnapshot, findings: &mut Findings) -> Result<()> {
+    let counted = leaves::counted(snapshot.conn)?;
+    let told = [("in memory", i64::MAX, snapshot.directory.bytes()), ("log_counted", counted.seq, counted.bytes)];
+    for (what, up_to_seq, told) in told {
+        let found = size::recount(snapshot.conn, up_to_seq)?;
+        if found != told {
+            findings.add(format!("size of the log, {what}: {told} bytes, and the events take {found}"));
+        }
+    }
+    Ok(())
+}
+
 const DIGEST_KEY: &str = "select digest_key from database";
 
 fn digest_key(conn: &Connection) -> Result<DigestKey> {
@@ -184,7 +202,7 @@ fn digest_key(conn: &Connection) -> Result<DigestKey> {
 }
 
 const IDS: &str = "
-    select i.at, i.seq, i.digest, e.at, e.event_id
+    select i.at, i.seq, i.digest, e.at, e.event_id, e.severity
     from log_event_id as i left join log_event as e on e.seq = i.seq
     order by i.at, i.digest, i.seq";
 
@@ -192,6 +210,7 @@ const IDS: &str = "
 fn check_ids(conn: &Connection, key: &DigestKey, findings: &mut Findings) -> Result<()> {
     let mut statement = conn.prepare(IDS)?;
     let mut rows = statement.query([])?;
+    let floors = floors::load(conn)?.floors;
     let mut before: Option<(i64, i64, Id)> = None;
     while let Some(row) = rows.next()? {
         let (at, seq, digest): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -201,6 +220,11 @@ fn check_ids(conn: &Connection, key: &DigestKey, findings: &mut Findings) -> Res
             findings.add(format!("log_event_id: {seq} is not as its event"));
             continue;
         };
+        // One that was retired may have come again in another severity, before its row is gone.
+        let instant = Timestamp::from_unix_micros(at).ok_or_else(damaged)?;
+        if !floors.keep(instant, event::severity(row.get(5)?)?) {
+            continue;
+        }
         let entry = (at, digest, event_id);
         if before.as_ref() == Some(&entry) {
             findings.add(format!("log_event: {seq} has the time stamp and the event_id of an earlier one"));

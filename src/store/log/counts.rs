@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cell::{Cell, CellFilter};
 use crate::error::Result;
-use crate::model::Severity;
+use crate::model::{Severity, SeveritySet};
 use crate::store::varint::{self, Cursor, damaged};
 
 /// A run is bounded by its splitting (a leaf, or a group of leaves), so that 32 bits hold every count; sums over runs
@@ -46,6 +46,19 @@ impl Counts {
         sum.extend(left);
         let by_severity = std::array::from_fn(|i| self.by_severity[i] + more.by_severity[i]);
         Counts { by_severity, cells: sum.into() }
+    }
+
+    /// Whether there are any of other severities.
+    pub fn holds_other_than(&self, severities: SeveritySet) -> bool {
+        Severity::ALL
+            .into_iter()
+            .any(|severity| !severities.contains(severity) && self.by_severity[severity.index()] > 0)
+    }
+
+    /// Those of these severities.
+    pub fn only(&self, severities: SeveritySet) -> Counts {
+        let kept = self.cells.iter().filter(|(cell, _)| severities.contains(cell.severity()));
+        Counts::from_sorted(kept.copied().collect())
     }
 
     /// Of many at once; a start adds up every leaf.
@@ -115,7 +128,6 @@ mod tests {
 
     use super::super::names::NONE;
     use super::*;
-    use crate::model::SeveritySet;
 
     fn cells() -> impl Strategy<Value = Vec<Cell>> {
         let cell = (NONE..40, 0..Severity::ALL.len()).prop_map(|(service, i)| Cell::new(service, Severity::ALL[i]));
@@ -135,6 +147,9 @@ mod tests {
             let sum = first.plus(&second);
             prop_assert_eq!(&Counts::sum([&first, &second, &Counts::default()].into_iter()), &sum);
             prop_assert_eq!(sum.total(), all.len() as u64);
+            let kept = all.iter().filter(|cell| severities.contains(cell.severity())).copied();
+            prop_assert_eq!(sum.only(severities), Counts::of(kept));
+            prop_assert_eq!(sum.holds_other_than(severities), sum.only(severities) != sum);
             prop_assert_eq!(sum.matching(&filter), all.iter().filter(|cell| filter.matches(**cell)).count() as u64);
             prop_assert_eq!(&Counts::decode(&sum.encode()).unwrap(), &sum);
             prop_assert_eq!(Counts::of(all.into_iter()), sum);

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::cell::Cell;
 use super::counts::Counts;
 use super::directory::{Directory, Key, Leaf, START, Shape};
+use super::floors::{self, Floors};
 use super::names::Names;
-use super::order;
+use super::{order, size};
 use crate::error::Result;
 use crate::model::Position;
 use crate::store::varint::damaged;
@@ -39,12 +39,23 @@ pub struct Unsaved {
     leaves: HashSet<Position>,
     /// Events behind log_counted.seq.
     events: usize,
+    /// log_counted.seq itself.
+    counted_seq: i64,
 }
 
 impl Unsaved {
     pub fn note(&mut self, events: usize, touched: &[Position]) {
         self.events += events;
         self.leaves.extend(touched);
+    }
+
+    /// How many leaves differ.
+    pub fn leaves(&self) -> usize {
+        self.leaves.len()
+    }
+
+    pub fn counted_seq(&self) -> i64 {
+        self.counted_seq
     }
 
     /// Whether it is time to write the leaves.
@@ -55,17 +66,20 @@ impl Unsaved {
 }
 
 /// The directory of everything in the database.
-pub fn load(conn: &Connection, names: Arc<Names>, shape: Shape) -> Result<(Directory, Unsaved)> {
-    let counted_seq = counted_seq(conn)?;
+pub fn load(conn: &Connection, names: Arc<Names>, shape: Shape, floors: Floors) -> Result<(Directory, Unsaved)> {
+    let counted = counted(conn)?;
     let last = last_position(conn)?;
-    let leaves = saved_leaves(conn)?;
-    if !are_possible(&leaves, &names, counted_seq) {
+    let leaves = kept(saved_leaves(conn)?, &floors);
+    if !are_possible(&leaves, &names, counted.seq) {
         return Err(damaged());
     }
-    let mut directory = Directory::new(shape, leaves, names, last, counted_seq);
-    let uncounted = keys_behind(conn, counted_seq)?;
-    let mut unsaved = Unsaved::default();
-    count(conn, &mut directory, &uncounted, &mut unsaved)?;
+    let mut directory = Directory::new(shape, leaves, names, last, counted.seq);
+    directory.hide(floors)?;
+    let behind = events_behind(conn, counted.seq, &floors)?;
+    let mut unsaved = Unsaved { counted_seq: counted.seq, ..Unsaved::default() };
+    count(conn, &mut directory, &behind.kept, &mut unsaved)?;
+    directory.set_last_seq(behind.last_seq);
+    directory.set_bytes(counted.bytes.saturating_add(behind.bytes));
     Ok((directory, unsaved))
 }
 
@@ -84,7 +98,7 @@ pub fn count(conn: &Connection, directory: &mut Directory, keys: &[Key], unsaved
     unsaved.note(keys.len(), &touched);
     for first in touched {
         let Some(run) = directory.overgrown(first) else { continue };
-        let keys = order::keys(conn, &run)?;
+        let keys = order::kept_keys(conn, directory, &run)?;
         if keys.len() as u64 != directory.leaf(first).0.total() {
             return Err(damaged());
         }
@@ -93,11 +107,20 @@ pub fn count(conn: &Connection, directory: &mut Directory, keys: &[Key], unsaved
     Ok(())
 }
 
-const COUNTED: &str = "select seq from log_counted";
+/// Up to where the database's leaves count: the sequence number of an event, which may be gone, and what the events take up to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counted {
+    pub seq: i64,
+    pub bytes: u64,
+}
 
-/// The last event that the database's leaves count.
-pub fn counted_seq(conn: &Connection) -> Result<i64> {
-    Ok(conn.prepare_cached(COUNTED)?.query_row([], |row| row.get(0))?)
+const COUNTED: &str = "select seq, bytes from log_counted";
+
+/// Errors on counts below zero: a fault of the database file.
+pub fn counted(conn: &Connection) -> Result<Counted> {
+    let read = |row: &Row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let (seq, bytes) = conn.prepare_cached(COUNTED)?.query_row([], read)?;
+    Ok(Counted { seq, bytes: u64::try_from(bytes).map_err(|_| damaged())? })
 }
 
 const LAST: &str = "select at, seq from log_order order by at desc, seq desc limit 1";
@@ -128,33 +151,80 @@ pub fn saved_leaves(conn: &Connection) -> Result<Vec<Leaf>> {
     Ok(leaves)
 }
 
-const EVENTS_BEHIND: &str = "select at, seq, service << 2 | severity from log_event where seq > :seq";
-
-fn keys_behind(conn: &Connection, seq: i64) -> Result<Vec<Key>> {
-    let mut statement = conn.prepare_cached(EVENTS_BEHIND)?;
-    let mut rows = statement.query(params![seq])?;
-    let mut keys = vec![];
-    while let Some(row) = rows.next()? {
-        keys.push(Key { position: order::position(row, 0, 1)?, cell: Cell::from_sql(row.get(2)?)? });
-    }
-    keys.sort_unstable();
-    Ok(keys)
+/// Leaves of the database as they count for readers: what was retired after they were written is taken out.
+pub fn kept(leaves: Vec<Leaf>, floors: &Floors) -> Vec<Leaf> {
+    let lowest = floors::before(floors.lowest());
+    let are_left = leaves.into_iter().filter(|leaf| leaf.first == START || leaf.first >= lowest);
+    let only_kept = |leaf: Leaf| Leaf { first: leaf.first, counts: leaf.counts.only(floors.kept_at(leaf.first.at)) };
+    are_left.map(only_kept).collect()
 }
 
-// A leaf never goes: splitting one keeps the place where it began.
+/// Events that the database's leaves do not count.
+struct Behind {
+    /// Those that are not below a floor, in order of time.
+    kept: Vec<Key>,
+    last_seq: i64,
+    bytes: u64,
+}
+
+fn events_behind(conn: &Connection, seq: i64, floors: &Floors) -> Result<Behind> {
+    let sql = format!("select at, seq, cell, {} from log_event where seq > :seq", size::COLUMNS);
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![seq])?;
+    let mut behind = Behind { kept: vec![], last_seq: seq, bytes: 0 };
+    while let Some(row) = rows.next()? {
+        let key = order::key(row)?;
+        behind.last_seq = behind.last_seq.max(key.position.seq);
+        behind.bytes += size::of_row(row, 3)?;
+        if floors.keep(key.position.at, key.cell.severity()) {
+            behind.kept.push(key);
+        }
+    }
+    behind.kept.sort_unstable();
+    Ok(behind)
+}
+
+// Splitting a leaf keeps the place where it began; `forget` is for those that were joined with another.
 const SAVE_LEAF: &str = "insert or replace into log_leaf (at, seq, counts) values (:at, :seq, :counts)";
-const SAVE_COUNTED: &str = "update log_counted set seq = :seq";
+const SAVE_COUNTED: &str = "update log_counted set seq = :seq, bytes = :bytes";
 
 /// Writes the leaves that have changed. All of them count up to the same event, so that a start knows where to go on.
 pub fn save(conn: &Connection, directory: &Directory, unsaved: &mut Unsaved) -> Result<()> {
     let mut firsts: Vec<Position> = unsaved.leaves.iter().copied().collect();
     firsts.sort_unstable();
-    let mut statement = conn.prepare_cached(SAVE_LEAF)?;
     for first in firsts {
-        let (counts, _) = directory.leaf(first);
-        statement.execute(params![first.at.unix_micros(), first.seq, counts.encode()])?;
+        let (counts, run) = directory.leaf(first);
+        // One that was joined with another, or retired, since it was noted.
+        if run.start != first {
+            continue;
+        }
+        save_leaf(conn, first, counts)?;
     }
-    conn.prepare_cached(SAVE_COUNTED)?.execute(params![directory.last_seq()])?;
-    *unsaved = Unsaved::default();
+    conn.prepare_cached(SAVE_COUNTED)?.execute(params![directory.last_seq(), directory.bytes() as i64])?;
+    *unsaved = Unsaved { counted_seq: directory.last_seq(), ..Unsaved::default() };
+    Ok(())
+}
+
+pub fn save_leaf(conn: &Connection, first: Position, counts: &Counts) -> Result<()> {
+    conn.prepare_cached(SAVE_LEAF)?.execute(params![first.at.unix_micros(), first.seq, counts.encode()])?;
+    Ok(())
+}
+
+const FORGET_LEAF: &str = "delete from log_leaf where at = :at and seq = :seq";
+
+/// Removes leaves that begin here no longer.
+pub fn forget(conn: &Connection, firsts: &[Position]) -> Result<()> {
+    let mut statement = conn.prepare_cached(FORGET_LEAF)?;
+    for first in firsts {
+        statement.execute(params![first.at.unix_micros(), first.seq])?;
+    }
+    Ok(())
+}
+
+const TAKE_BYTES: &str = "update log_counted set bytes = bytes - :bytes";
+
+/// Rows went that the database's leaves had counted, or would have; their counts went before.
+pub fn take_bytes(conn: &Connection, bytes: u64) -> Result<()> {
+    conn.prepare_cached(TAKE_BYTES)?.execute(params![bytes as i64])?;
     Ok(())
 }

@@ -148,18 +148,20 @@ fn two_event_ids_that_share_a_digest_stay_two_events() {
 #[test]
 fn check_tells_each_kind_of_damage() {
     let damages = [
-        ("update log_event set severity = 2 where seq = 7", "log_order: event 7"),
+        ("update log_event set cell = cell + 2 where seq = 7", "log_order: event 7"),
         ("update log_event set at = at + 1 where seq = 7", "log_event: 7 is missing in log_order"),
         ("delete from log_event where seq = 7", "log_order: event 7"),
-        ("update log_event set service = 9 where seq = 7", "log_order: event 7"),
+        ("update log_event set cell = 9 << 2 where seq = 7", "log_order: event 7"),
         ("delete from log_order where seq = 7", "log_event: 7 is missing in log_order"),
         ("delete from log_order where seq = 7", "leaf in memory from"),
         ("update log_order set cell = cell + 1 where seq = 7", "of other services or severities"),
         ("update log_order set cell = 3 where seq = 7", "log_order: 7 has no time stamp or cell"),
-        ("update log_event set severity = 9 where seq = 7", "log_order: event 7"),
+        ("update log_event set cell = 3 where seq = 7", "log_order: event 7"),
         ("update log_leaf set counts = x'80'", "log_leaf: cannot be read"),
         ("delete from log_leaf where seq > 0", "log_leaf from"),
         ("update log_counted set seq = seq - 1", "log_leaf from"),
+        ("update log_counted set bytes = bytes + 1", "size of the log, log_counted"),
+        ("update log_event set message = 'longer' where seq = 7", "size of the log, in memory"),
         ("delete from log_event_id where seq = 3", "log_event: 3 is missing in log_event_id"),
         ("update log_event set event_id = 'z' where seq = 3", "log_event_id: 3"),
         ("update log_event_id set digest = digest + 1 where seq = 3", "log_event_id: 3"),
@@ -180,7 +182,7 @@ fn check_tells_each_kind_of_damage() {
 fn check_says_no_more_than_a_bounded_number_of_lines() {
     let mut log = TestLog::new(TINY);
     log.commit(&[(0..400).map(|i| event(i, "a")).collect()]);
-    log.conn.execute("update log_event set severity = 1", []).unwrap();
+    log.conn.execute("update log_event set cell = cell + 1", []).unwrap();
     let lines = log.check();
     assert_eq!(lines.len(), 101);
     assert_eq!(lines[100], "log: and 300 more differences");

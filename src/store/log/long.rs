@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use rusqlite::named_params;
 
-use super::LogSnapshot;
 use super::cell::CellFilter;
 use super::visit::{EventRow, event_row, matching_leaves, within_time};
+use super::{LogSnapshot, order};
 use crate::error::Result;
 use crate::model::{LogFilter, Position};
 
@@ -40,7 +40,7 @@ pub fn visit_long_events(
             ":last_seq": last_seq,
             ":cell_min": cell_min,
             ":cell_max": cell_max,
-            ":severities": cells.severity_bits(),
+            ":severities": order::kept_of(snapshot, &leaf, &cells).severity_bits(),
             ":text_bytes": text_bytes as i64,
         })?;
         while let Some(row) = rows.next()? {

@@ -11,6 +11,7 @@ mod check;
 mod counts;
 mod directory;
 mod event;
+mod floors;
 mod ids;
 mod leaves;
 mod long;
@@ -18,6 +19,9 @@ mod names;
 mod order;
 mod page;
 mod rebuild;
+mod retirable;
+mod retire;
+mod size;
 mod visit;
 mod writer;
 
@@ -36,6 +40,7 @@ pub use self::directory::Directory;
 pub use self::long::visit_long_events;
 pub use self::page::page;
 pub use self::rebuild::rebuild;
+pub use self::retirable::{retirable, take_bytes};
 pub use self::visit::{EventRow, count_arrived, count_events, run_end, visit_events};
 pub use self::writer::LogWriter;
 

@@ -1,12 +1,16 @@
 //! The whole log against a plain list of events, through random commits and restarts.
 
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::directory::{END, START};
 use super::testing::{SERVICES_MAX, TINY, TestLog, at, id};
-use super::{arrivals, page};
+use super::{EventRow, arrivals, count_arrived, count_events, page, retirable, visit_events, visit_long_events};
 use crate::model::{
-    Id, LogFilter, Position, Severity, SeveritySet, Start, StoredEvent, SystemEvent, TimeOrder, Timestamp,
+    EventCutoffs, Id, LogFilter, Position, Retirable, Severity, SeveritySet, Start, StoredEvent, SystemEvent,
+    TimeOrder, Timestamp,
 };
 
 const ORDERS: [TimeOrder; 2] = [TimeOrder::NewestFirst, TimeOrder::OldestFirst];
@@ -15,7 +19,9 @@ const ORDERS: [TimeOrder; 2] = [TimeOrder::NewestFirst, TimeOrder::OldestFirst];
 #[derive(Default)]
 pub struct Model {
     pub events: Vec<(StoredEvent, Option<Id>)>,
+    pub last_seq: i64,
     services: Vec<Id>,
+    floors: [Option<Timestamp>; 3],
 }
 
 impl Model {
@@ -23,6 +29,10 @@ impl Model {
     fn append(&mut self, events: &[SystemEvent]) -> Vec<usize> {
         let mut rejected = vec![];
         for (index, event) in events.iter().enumerate() {
+            if self.floors[event.severity.index()].is_some_and(|floor| event.at < floor) {
+                rejected.push(index);
+                continue;
+            }
             let is_same = |(known, known_id): &(StoredEvent, Option<Id>)| {
                 known_id.is_some() && (known.position.at, known_id) == (event.at, &event.event_id)
             };
@@ -44,14 +54,25 @@ impl Model {
     }
 
     fn push(&mut self, event: &SystemEvent) {
+        self.last_seq += 1;
         let stored = StoredEvent {
-            position: Position { at: event.at, seq: self.events.len() as i64 + 1 },
+            position: Position { at: event.at, seq: self.last_seq },
             severity: event.severity,
             service: event.service.clone(),
             message: event.message.clone(),
             attributes: event.attributes.clone(),
         };
         self.events.push((stored, event.event_id.clone()));
+    }
+
+    fn retire(&mut self, cutoffs: &EventCutoffs) {
+        for (floor, cutoff) in self.floors.iter_mut().zip(cutoffs.0) {
+            *floor = (*floor).max(cutoff);
+        }
+        let floors = self.floors;
+        let is_kept =
+            |event: &StoredEvent| floors[event.severity.index()].is_none_or(|floor| floor <= event.position.at);
+        self.events.retain(|(event, _)| is_kept(event));
     }
 
     fn arrived(&self, filter: &LogFilter) -> Vec<StoredEvent> {
@@ -209,7 +230,7 @@ proptest! {
         for order in ORDERS {
             let (mut log, mut model) = (TestLog::new(TINY), Model::default());
             before.iter().for_each(|requests| commit_to_both(&mut log, &mut model, requests));
-            let last_seq = model.events.len() as i64;
+            let last_seq = model.last_seq;
             let expected = model.in_time_order(&filter, order);
             let (mut seen, mut start, mut arriving) = (vec![], Start::Offset(0), meanwhile.iter());
             loop {
@@ -240,7 +261,7 @@ proptest! {
                 log.restart();
             }
             // A service may be named before its first event: the place is kept all the same.
-            while after_seq < model.events.len() as i64 {
+            while after_seq < model.last_seq {
                 let found = arrivals(&log.snapshot(), &filter, after_seq, limit).unwrap();
                 prop_assert!(found.events.len() <= limit && found.next_seq > after_seq);
                 prop_assert_eq!(found.total, model.arrived(&filter).len() as u64);
@@ -248,7 +269,123 @@ proptest! {
                 seen.extend(found.events);
             }
             prop_assert_eq!(&seen, &model.arrived(&filter));
-            prop_assert_eq!(after_seq, model.events.len() as i64);
+            prop_assert_eq!(after_seq, model.last_seq);
         }
     }
+
+    #[test]
+    fn what_was_retired_is_gone_for_every_reader_at_once_and_nothing_else_is(
+        rounds in proptest::collection::vec((commit(), retirement(), filter()), 1..6),
+        limit in 1usize..30,
+        after_seq in 0i64..60,
+    ) {
+        let (mut log, mut model) = (TestLog::new(TINY), Model::default());
+        for (requests, retirement, filter) in rounds {
+            commit_to_both(&mut log, &mut model, &requests);
+            retire_from_both(&mut log, &mut model, &retirement);
+            prop_assert_eq!(log.check(), Vec::<String>::new());
+            assert_totals(&log, &model);
+            for order in ORDERS {
+                let expected = model.in_time_order(&filter, order);
+                assert_pages_by_offset(&log, &expected, &filter, order, limit);
+                let after = Position { at: at(3), seq: after_seq };
+                assert_page_after(&log, &expected, &filter, order, after, limit);
+            }
+            assert_arrivals_and_counts(&log, &model, &filter, after_seq);
+        }
+        // In the end nothing but what is kept is in the file.
+        while !log.retire(&EventCutoffs::default(), 5) {}
+        prop_assert_eq!(log.check(), Vec::<String>::new());
+        for table in ["log_event", "log_order"] {
+            let rows: i64 = log.conn.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap();
+            prop_assert_eq!(rows, model.events.len() as i64);
+        }
+        log.restart();
+        assert_totals(&log, &model);
+        prop_assert_eq!(log.snapshot().directory.last_seq(), model.last_seq);
+    }
+}
+
+/// Some steps of a retirement, and what may come between them.
+#[derive(Clone, Debug)]
+struct Retirement {
+    cutoffs: EventCutoffs,
+    steps: Vec<(usize, Between)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Between {
+    Nothing,
+    Restart,
+    Failure,
+    Rebuild,
+}
+
+prop_compose! {
+    fn retirement()(
+        cutoffs in proptest::array::uniform3(proptest::option::of(instant())),
+        steps in proptest::collection::vec(
+            (1usize..9, select(vec![Between::Nothing, Between::Nothing, Between::Restart, Between::Failure, Between::Rebuild])),
+            0..4,
+        ),
+    ) -> Retirement {
+        Retirement { cutoffs: EventCutoffs(cutoffs), steps }
+    }
+}
+
+fn retire_from_both(log: &mut TestLog, model: &mut Model, retirement: &Retirement) {
+    for (rows_max, between) in &retirement.steps {
+        match between {
+            Between::Nothing => {}
+            Between::Restart => log.restart(),
+            Between::Failure => log.fail_to_retire(&retirement.cutoffs, *rows_max),
+            Between::Rebuild => log.rebuild(),
+        }
+        let expected = model.in_time_order(&LogFilter::default(), TimeOrder::OldestFirst);
+        assert_eq!(
+            retirable(&log.snapshot(), retirement.cutoffs).unwrap(),
+            expected_to_go(&expected, &retirement.cutoffs)
+        );
+        model.retire(&retirement.cutoffs);
+        log.retire(&retirement.cutoffs, *rows_max);
+        assert_totals(log, model);
+    }
+}
+
+fn expected_to_go(events: &[StoredEvent], cutoffs: &EventCutoffs) -> [Retirable; 3] {
+    Severity::ALL.map(|severity| {
+        let goes = |event: &&StoredEvent| {
+            event.severity == severity && cutoffs.of(severity).is_some_and(|cutoff| event.position.at < cutoff)
+        };
+        let instants: Vec<Timestamp> = events.iter().filter(goes).map(|event| event.position.at).collect();
+        let span = instants.first().map(|first| (*first, instants[instants.len() - 1]));
+        Retirable { severity, count: instants.len() as u64, span }
+    })
+}
+
+/// In order of arrival, and what exports ask.
+fn assert_arrivals_and_counts(log: &TestLog, model: &Model, filter: &LogFilter, after_seq: i64) {
+    let snapshot = log.snapshot();
+    let expected = model.arrived(filter);
+    let behind: Vec<StoredEvent> = expected.iter().filter(|event| event.position.seq > after_seq).cloned().collect();
+    let found = arrivals(&snapshot, filter, after_seq, 1_000).unwrap();
+    assert_eq!((&found.events, found.total), (&behind, expected.len() as u64));
+    assert_eq!(count_events(&snapshot, filter).unwrap(), expected.len() as u64);
+    let (matching, _) = count_arrived(&snapshot, filter, (after_seq, i64::MAX), 1_000).unwrap();
+    assert_eq!(matching, behind.len() as u64);
+    let mut visited = vec![];
+    let visit = |event: &EventRow| {
+        visited.push(event.position);
+        Ok(ControlFlow::Continue(()))
+    };
+    visit_events(&snapshot, filter, i64::MAX, START..END, visit).unwrap();
+    let in_order = model.in_time_order(filter, TimeOrder::OldestFirst);
+    assert_eq!(visited, in_order.iter().map(|event| event.position).collect::<Vec<_>>());
+    let mut long = vec![];
+    let visit = |event: &EventRow| {
+        long.push(event.position);
+        Ok(())
+    };
+    visit_long_events(&snapshot, filter, i64::MAX, START..END, 2, visit).unwrap();
+    assert_eq!(long, visited);
 }

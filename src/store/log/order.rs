@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::LogSnapshot;
 use super::cell::{Cell, CellFilter};
-use super::directory::{Key, Slice};
+use super::directory::{Directory, Key, Slice};
 use crate::error::Result;
 use crate::model::{Position, Timestamp};
 use crate::store::varint::damaged;
@@ -22,8 +22,20 @@ const KEYS: &str = "
     where (at, seq) >= (:from_at, :from_seq) and (at, seq) < (:to_at, :to_seq)
     order by at, seq";
 
-/// Every key of a run.
-pub fn keys(conn: &Connection, run: &Range<Position>) -> Result<Vec<Key>> {
+/// From the columns at, seq, cell.
+pub fn key(row: &Row) -> Result<Key> {
+    Ok(Key { position: position(row, 0, 1)?, cell: Cell::from_sql(row.get(2)?)? })
+}
+
+/// The keys of a leaf's run that are not below their floor.
+pub fn kept_keys(conn: &Connection, directory: &Directory, leaf: &Range<Position>) -> Result<Vec<Key>> {
+    let kept = directory.floors().kept_at(leaf.start.at);
+    let mut keys = keys(conn, leaf)?;
+    keys.retain(|key| kept.contains(key.cell.severity()));
+    Ok(keys)
+}
+
+fn keys(conn: &Connection, run: &Range<Position>) -> Result<Vec<Key>> {
     let mut statement = conn.prepare_cached(KEYS)?;
     let mut rows = statement.query(named_params! {
         ":from_at": run.start.at.unix_micros(),
@@ -33,7 +45,7 @@ pub fn keys(conn: &Connection, run: &Range<Position>) -> Result<Vec<Key>> {
     })?;
     let mut keys = vec![];
     while let Some(row) = rows.next()? {
-        keys.push(Key { position: position(row, 0, 1)?, cell: Cell::from_sql(row.get(2)?)? });
+        keys.push(key(row)?);
     }
     Ok(keys)
 }
@@ -41,7 +53,12 @@ pub fn keys(conn: &Connection, run: &Range<Position>) -> Result<Vec<Key>> {
 /// How many matching events lie before the position.
 pub fn rank(snapshot: &LogSnapshot, position: Position, filter: &CellFilter) -> Result<u64> {
     let (before, run) = snapshot.directory.rank(position, filter);
-    Ok(before + count(snapshot.conn, &run, filter)?)
+    Ok(before + count(snapshot.conn, &run, &kept_of(snapshot, &run, filter))?)
+}
+
+/// What of the filter can match in a leaf.
+pub fn kept_of(snapshot: &LogSnapshot, leaf: &Range<Position>, filter: &CellFilter) -> CellFilter {
+    filter.kept(snapshot.directory.floors().kept_at(leaf.start.at))
 }
 
 // The span of cells comes first: it alone turns away most keys under a filter by service.
@@ -76,7 +93,7 @@ pub fn positions(snapshot: &LogSnapshot, ranks: Range<u64>, filter: &CellFilter)
     let wanted = ranks.end - ranks.start;
     let mut positions = Vec::new();
     for slice in snapshot.directory.slices(ranks, filter) {
-        read_slice(snapshot.conn, &slice, filter, &mut positions)?;
+        read_slice(snapshot.conn, &slice, &kept_of(snapshot, &slice.run, filter), &mut positions)?;
     }
     // A page shorter than the counts say would be a wrong answer.
     if positions.len() as u64 == wanted { Ok(positions) } else { Err(damaged()) }

@@ -6,8 +6,8 @@ use rusqlite::{Connection, params};
 
 use super::directory::Shape;
 use super::leaves::Pace;
-use super::{Directory, LogSnapshot, LogWriter, check};
-use crate::model::{Id, Rejected, Severity, SystemEvent, Timestamp};
+use super::{Directory, LogSnapshot, LogWriter, check, rebuild};
+use crate::model::{EventCutoffs, Id, Rejected, Severity, SystemEvent, Timestamp};
 use crate::store::digest::DigestKey;
 
 pub const KEY: [u8; 32] = [7; 32];
@@ -54,6 +54,35 @@ impl TestLog {
         self.writer.append(&self.conn, events).unwrap();
         self.writer.finish(&self.conn).unwrap();
         self.conn.execute_batch("rollback").unwrap();
+        self.restart();
+    }
+
+    /// One transaction: raises the floors and removes some rows. Whether none is left to be removed.
+    pub fn retire(&mut self, cutoffs: &EventCutoffs, rows_max: usize) -> bool {
+        self.conn.execute_batch("begin immediate").unwrap();
+        let is_raised = self.writer.raise(&self.conn, cutoffs).unwrap();
+        let (removed, is_done) = self.writer.sweep(&self.conn, rows_max).unwrap();
+        assert!(removed <= rows_max as u64);
+        let changed = self.writer.finish(&self.conn).unwrap();
+        self.conn.execute_batch("commit").unwrap();
+        self.directory = self.writer.directory();
+        assert_eq!(changed, is_raised);
+        is_done
+    }
+
+    /// The same in a transaction that fails after all its work, and the writer that comes after it.
+    pub fn fail_to_retire(&mut self, cutoffs: &EventCutoffs, rows_max: usize) {
+        self.conn.execute_batch("begin immediate").unwrap();
+        self.writer.raise(&self.conn, cutoffs).unwrap();
+        self.writer.sweep(&self.conn, rows_max).unwrap();
+        self.writer.finish(&self.conn).unwrap();
+        self.conn.execute_batch("rollback").unwrap();
+        self.restart();
+    }
+
+    /// Makes all anew that follows from the events.
+    pub fn rebuild(&mut self) {
+        rebuild(&self.conn, &DigestKey::new(KEY)).unwrap();
         self.restart();
     }
 

@@ -46,7 +46,9 @@ pub fn count_arrived(
     const COUNT_ARRIVED: &str = "
         select max(seq) as last, count(*) filter (
             where (:from is null or at >= :from) and (:to is null or at < :to)
-              and :severities >> severity & 1 and (:service is null or service = :service)
+              and (:service is null or service = :service)
+              and :severities >> severity & 1
+              and at >= case severity when 0 then :info_from when 1 then :warning_from else :error_from end
         ) as matching
         from (
             select seq, at, severity, service from log_event
@@ -62,8 +64,16 @@ pub fn count_arrived(
         ":to": filter.to.map(Timestamp::unix_micros),
         ":severities": cells.severity_bits(),
         ":service": cells.service,
+        ":info_from": kept_from(snapshot, Severity::Info),
+        ":warning_from": kept_from(snapshot, Severity::Warning),
+        ":error_from": kept_from(snapshot, Severity::Error),
     };
     Ok(statement.query_row(values, |row| Ok((row.get::<_, i64>("matching")? as u64, row.get("last")?)))?)
+}
+
+/// The floor of the severity, for queries in order of arrival.
+pub(super) fn kept_from(snapshot: &LogSnapshot, severity: Severity) -> i64 {
+    snapshot.directory.floors().of(severity).unix_micros()
 }
 
 /// See [`crate::store::Snapshot::events_run_end`].
@@ -94,10 +104,14 @@ pub fn visit_events(
     let mut leaves = matching_leaves(snapshot, &cells, &run).map(|(leaf, _)| leaf).peekable();
     while let Some(mut part) = leaves.next() {
         // Neighbours are read in one go.
-        while let Some(next) = leaves.next_if(|next| next.start == part.end) {
+        let kept = order::kept_of(snapshot, &part, &cells);
+        let goes_on = |next: &Range<Position>, part: &Range<Position>| {
+            next.start == part.end && order::kept_of(snapshot, next, &cells).severities == kept.severities
+        };
+        while let Some(next) = leaves.next_if(|next| goes_on(next, &part)) {
             part.end = next.end;
         }
-        if let Some(rest) = visit_part(snapshot, &cells, last_seq, part, &mut visit)? {
+        if let Some(rest) = visit_part(snapshot, &kept, last_seq, part, &mut visit)? {
             return Ok(Some(rest).filter(|rest| *rest < run.end));
         }
     }

@@ -69,7 +69,7 @@ proptest! {
     ) {
         let (mut log, mut model) = (TestLog::new(TINY), Model::default());
         before.iter().for_each(|requests| commit_to_both(&mut log, &mut model, requests));
-        let last_seq = mark.min(model.events.len() as i64);
+        let last_seq = mark.min(model.last_seq);
         let mut expected = model.in_time_order(&filter, TimeOrder::OldestFirst);
         expected.retain(|event| event.position.seq <= last_seq);
         let mut arriving = meanwhile.iter();

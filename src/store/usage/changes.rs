@@ -2,18 +2,18 @@
 
 use std::ops::Range;
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, params};
 
-use super::explicit::ExplicitSession;
+use super::explicit::{ExplicitSession, STORE_SESSION};
+use super::user::{STORE_USER, User, UserRow};
 use super::user_day::{UserDay, row_key};
-use super::users::Users;
 use crate::error::Result;
 use crate::model::Day;
 
 #[derive(Default)]
-pub struct Changes<'a> {
-    /// By ord and id.
-    users: Vec<(u32, &'a str)>,
+pub struct Changes {
+    /// In order of change: a user that comes twice is last as it is to stay.
+    users: Vec<UserRow>,
     /// Keys of usage_user_day, and where in `packed` the record is.
     days: Vec<(i64, Range<usize>)>,
     packed: Vec<u8>,
@@ -21,10 +21,10 @@ pub struct Changes<'a> {
     sessions: Vec<(u32, [u8; 16], ExplicitSession)>,
 }
 
-impl<'a> Changes<'a> {
+impl Changes {
     /// The same user may come twice.
-    pub fn user(&mut self, ord: u32, user_id: &'a str) {
-        self.users.push((ord, user_id));
+    pub fn user(&mut self, user: &User) {
+        self.users.push(UserRow::new(user));
     }
 
     pub fn day(&mut self, day: Day, ord: u32, mut record: UserDay) {
@@ -37,15 +37,20 @@ impl<'a> Changes<'a> {
         self.sessions.push((ord, digest, session));
     }
 
-    pub fn write(mut self, conn: &Connection, users: &mut Users) -> Result<()> {
-        users.store(conn, self.users)?;
+    pub fn write(mut self, conn: &Connection) -> Result<()> {
+        self.users.sort_by_key(|row| row.ord);
+        let mut store = conn.prepare_cached(STORE_USER)?;
+        for rows in self.users.chunk_by(|one, next| one.ord == next.ord) {
+            rows[rows.len() - 1].store(&mut store)?;
+        }
         self.days.sort_unstable_by_key(|(key, _)| *key);
         let mut store = conn.prepare_cached(STORE_DAY)?;
         for (key, range) in self.days {
-            store.execute(named_params! {":key": key, ":facts": &self.packed[range]})?;
+            store.execute(params![key, &self.packed[range]])?;
         }
         self.sessions.sort_unstable_by_key(|(ord, digest, _)| (*ord, *digest));
-        self.sessions.iter().try_for_each(|(ord, digest, session)| session.store(conn, *ord, digest))
+        let mut store = conn.prepare_cached(STORE_SESSION)?;
+        self.sessions.iter().try_for_each(|(ord, digest, session)| session.store(&mut store, *ord, digest))
     }
 }
 

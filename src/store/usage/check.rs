@@ -8,24 +8,26 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
+use super::check_histories::{Activity, check_histories};
 use super::check_nodes::check_nodes;
 use super::check_users::check_users;
 use super::delta::CountKind;
 use super::figures::UsageSnapshot;
+use super::horizon::Horizon;
 use super::lattice::{ANY, Cell, CellKey, Level, NONE};
-use super::overlay::decode_days;
 use super::user::User;
 use crate::error::Result;
 use crate::model::Day;
-use crate::store::varint::damaged;
 
-/// One line for each difference, none if all is well; past a bound only their number. Errors if the base facts or the
+/// One line for each difference, none if all is well; past a bound only their number. Where base facts have gone, nodes of
+/// the days before are compared with each other, and with the histories of users. Errors if the base facts or the
 /// file cannot be read.
 pub fn check(snapshot: &UsageSnapshot) -> Result<Vec<String>> {
     let mut report = Report::default();
-    let mut activity = Activity::new(snapshot.overlay.ord_end);
+    let whole_from = Horizon::load(snapshot.conn)?.whole_from;
+    let mut activity = Activity::new(snapshot.overlay.ord_end, whole_from);
     check_nodes(snapshot, &mut activity, &mut report)?;
-    check_histories(snapshot, &activity, &mut report)?;
+    check_histories(snapshot, &mut activity, &mut report)?;
     check_users(snapshot, &activity, &mut report)?;
     check_counts(snapshot, &mut report)?;
     Ok(report.into_lines())
@@ -74,72 +76,11 @@ pub(super) fn shown(cell: Cell) -> String {
     format!("team {}, service {}", id(cell.team()), id(cell.service()))
 }
 
-/// The active days of every user, in a fingerprint that does not depend on their order.
-pub(super) struct Activity(Vec<Fingerprint>);
-
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct Fingerprint {
-    days: u32,
-    sum: u64,
-    first: Option<Day>,
-    last: Option<Day>,
-}
-
-impl Activity {
-    fn new(ord_end: u32) -> Activity {
-        Activity(vec![Fingerprint::default(); ord_end as usize])
-    }
-
-    /// Errors for an ord that was never given.
-    pub fn add(&mut self, ord: u32, day: Day) -> Result<()> {
-        let fingerprint = self.0.get_mut(ord as usize).ok_or_else(damaged)?;
-        fingerprint.days += 1;
-        fingerprint.first = Some(fingerprint.first.map_or(day, |first| first.min(day)));
-        fingerprint.last = fingerprint.last.max(Some(day));
-        fingerprint.sum = fingerprint.sum.wrapping_add(mixed(u64::from(day.index())));
-        Ok(())
-    }
-
-    /// The first and the last day.
-    pub fn span(&self, ord: u32) -> (Option<Day>, Option<Day>) {
-        self.0.get(ord as usize).map_or((None, None), |fingerprint| (fingerprint.first, fingerprint.last))
-    }
-}
-
 /// Spreads a number over 64 bits (the finaliser of splitmix64).
-fn mixed(n: u64) -> u64 {
+pub(super) fn mixed(n: u64) -> u64 {
     let n = (n.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     n ^ (n >> 31)
-}
-
-fn check_histories(snapshot: &UsageSnapshot, wanted: &Activity, report: &mut Report) -> Result<()> {
-    const SELECT_HISTORIES: &str = "select ord, days from usage_user_history";
-    let mut found = Activity::new(snapshot.overlay.ord_end);
-    let mut statement = snapshot.conn.prepare_cached(SELECT_HISTORIES)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let ord: u32 = row.get(0)?;
-        let days = row.get_ref(1)?.as_blob().map_err(|_| damaged()).and_then(decode_days);
-        let taken = days.and_then(|days| days.into_iter().try_for_each(|day| found.add(ord, day)));
-        if taken.is_err() {
-            report.add(format!("usage_user_history, user {ord}: damaged"));
-        }
-    }
-    let mut pending = Ok(());
-    snapshot.overlay.for_each_pending_day(|ord, day| {
-        if pending.is_ok() {
-            pending = found.add(ord, day);
-        }
-    });
-    pending?;
-    for (ord, (found, wanted)) in found.0.iter().zip(&wanted.0).enumerate() {
-        report.expect(|| format!("usage_user_history, user {ord}, days"), found.days, wanted.days);
-        if found.days == wanted.days && found != wanted {
-            report.add(format!("usage_user_history, user {ord}: other days than the base facts say"));
-        }
-    }
-    Ok(())
 }
 
 type Counts = BTreeMap<(i64, CellKey), i64>;

@@ -4,48 +4,44 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::check::{Activity, Report, shown};
-use super::delta::CountKind;
+use super::check::{Report, mixed, shown};
+use super::check_histories::Activity;
+use super::check_older::{check_older_month, older_months};
+use super::day_users::DayUsers;
 use super::explicit::ExplicitSession;
 use super::figures::UsageSnapshot;
 use super::lattice::{Cell, CellKey, Level};
-use super::node::{self, Kind, Node};
+use super::node::{self, Kind, Node, Section};
 use super::sets::{self, UserBits};
 use super::user_day::{ORD_BITS, UserDay, row_key};
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 use crate::store::varint::damaged;
 
-/// Adds every active day to `activity` in passing.
+/// Adds every user-day to `activity` in passing. Of months before base facts are whole, what the nodes say of users.
 pub(super) fn check_nodes(snapshot: &UsageSnapshot, activity: &mut Activity, report: &mut Report) -> Result<()> {
     let explicit = ExplicitStarts::load(snapshot.conn)?;
-    let pending = snapshot.overlay.pending_months();
+    let mut listed = snapshot.overlay.pending_months();
+    listed.extend(older_months(snapshot.conn, activity.whole_from)?);
+    let whole_from = activity.whole_from;
     let next_day = |from: Day| -> Result<Option<Day>> {
-        let pending = pending.range((from, Cell::ALL)..).next().map(|(month, _)| *month);
+        let listed = listed.range((from, Cell::ALL)..).next().map(|(month, _)| *month);
+        let from = from.max(whole_from);
         let active = first_active_day(snapshot.conn, from)?;
-        Ok([active, explicit.first_day(from), pending].into_iter().flatten().min())
+        Ok([active, explicit.first_day(from), listed].into_iter().flatten().min())
     };
     let mut nodes = 0;
     let mut cells_of_year = BTreeSet::new();
     let mut next = next_day(Day::MIN)?;
     while let Some(day) = next {
         let month = DateRange::new(day.month_start(), day.month_end()).expect("a month ends after its start");
-        let mut unseen: BTreeSet<Cell> = pending
-            .range((month.start(), Cell::ALL)..)
-            .take_while(|(start, _)| *start == month.start())
-            .map(|(_, cell)| *cell)
-            .collect();
-        let truth = Truth::load(snapshot.conn, &explicit, month, activity)?;
-        for (cell, days) in truth.by_cell() {
-            nodes += check_month(snapshot, cell, month, days, report)?;
-            unseen.remove(&cell);
-            cells_of_year.insert(cell);
-        }
-        // All that was there may have been removed.
-        for cell in unseen {
-            nodes += check_month(snapshot, cell, month, Days::new(), report)?;
-            cells_of_year.insert(cell);
-        }
+        let cells = listed.range((month.start(), Cell::ALL)..).take_while(|(start, _)| *start == month.start());
+        let mut cells: BTreeSet<Cell> = cells.map(|(_, cell)| *cell).collect();
+        nodes += match month.start() < whole_from {
+            true => check_older_month(snapshot, month, &cells, activity, report)?,
+            false => check_cells(snapshot, &explicit, month, &mut cells, activity, report)?,
+        };
+        cells_of_year.extend(cells);
         next = month.end().next().map_or(Ok(None), next_day)?;
         if next.is_none_or(|next| next > day.year_end()) {
             for cell in std::mem::take(&mut cells_of_year) {
@@ -56,6 +52,30 @@ pub(super) fn check_nodes(snapshot: &UsageSnapshot, activity: &mut Activity, rep
     // Any other node belongs to a cell without a fact.
     report.expect(|| "usage_node, rows".to_string(), count_nodes(snapshot.conn)?, nodes);
     Ok(())
+}
+
+/// `cells`: those that are to be looked at whatever the base facts say, as all that was there may have been removed; those of
+/// the base facts are added. Returns how many nodes it has compared; so do the next ones.
+fn check_cells(
+    snapshot: &UsageSnapshot,
+    explicit: &ExplicitStarts,
+    month: DateRange,
+    cells: &mut BTreeSet<Cell>,
+    activity: &mut Activity,
+    report: &mut Report,
+) -> Result<u64> {
+    let mut nodes = 0;
+    let mut unseen = cells.clone();
+    let truth = Truth::load(snapshot.conn, explicit, month, activity)?;
+    for (cell, days) in truth.by_cell() {
+        nodes += check_month(snapshot, cell, month, days, report)?;
+        unseen.remove(&cell);
+        cells.insert(cell);
+    }
+    for cell in unseen {
+        nodes += check_month(snapshot, cell, month, Days::new(), report)?;
+    }
+    Ok(nodes)
 }
 
 fn count_nodes(conn: &Connection) -> Result<u64> {
@@ -73,17 +93,39 @@ fn first_active_day(conn: &Connection, from: Day) -> Result<Option<Day>> {
     key.map(day).transpose()
 }
 
-/// How many sessions with an id start on a day and touch a cell, sorted.
-struct ExplicitStarts(Vec<(Day, Cell, u32)>);
+/// Sessions that start in a cell on a day: how many, and a sum that tells whose they are. So a check needs no list of
+/// all users with sessions, and misses what it should find once in 2^64.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Starts {
+    n: i64,
+    whose: u64,
+}
+
+impl Starts {
+    /// `n`: how many sessions of the user, signed.
+    fn add(&mut self, ord: u32, n: i64) {
+        self.add_all(Starts { n, whose: mixed(ord.into()).wrapping_mul(n as u64) });
+    }
+
+    fn add_all(&mut self, other: Starts) {
+        self.n += other.n;
+        self.whose = self.whose.wrapping_add(other.whose);
+    }
+}
+
+/// The sessions with an id that start on a day and touch a cell, sorted.
+struct ExplicitStarts(Vec<(Day, Cell, Starts)>);
 
 impl ExplicitStarts {
     fn load(conn: &Connection) -> Result<ExplicitStarts> {
         const PENDING_MAX: usize = 1 << 20;
         let mut starts = ExplicitStarts(vec![]);
         let mut bound = PENDING_MAX;
-        ExplicitSession::for_each(conn, |_, session| {
+        ExplicitSession::for_each(conn, |ord, session| {
+            let mut one = Starts::default();
+            one.add(ord, 1);
             let cells = Cell::touched_by(session.pairs.iter().copied());
-            starts.0.extend(cells.into_iter().map(|cell| (session.start_at.day(), cell, 1)));
+            starts.0.extend(cells.into_iter().map(|cell| (session.start_at.day(), cell, one)));
             if starts.0.len() > bound {
                 starts.net();
                 bound = 2 * starts.0.len() + PENDING_MAX;
@@ -95,11 +137,11 @@ impl ExplicitStarts {
     }
 
     fn net(&mut self) {
-        self.0.sort_unstable();
+        self.0.sort_unstable_by_key(|(day, cell, _)| (*day, *cell));
         self.0.dedup_by(|next, kept| {
             let same = (next.0, next.1) == (kept.0, kept.1);
             if same {
-                kept.2 += next.2;
+                kept.2.add_all(next.2);
             }
             same
         });
@@ -109,7 +151,7 @@ impl ExplicitStarts {
         self.0.get(self.0.partition_point(|(day, ..)| *day < from)).map(|(day, ..)| *day)
     }
 
-    fn within(&self, range: DateRange) -> impl Iterator<Item = &(Day, Cell, u32)> {
+    fn within(&self, range: DateRange) -> impl Iterator<Item = &(Day, Cell, Starts)> {
         let start = self.0.partition_point(|(day, ..)| *day < range.start());
         self.0[start..].iter().take_while(move |(day, ..)| *day <= range.end())
     }
@@ -118,28 +160,28 @@ impl ExplicitStarts {
 /// What the base facts say of a month: users and sessions by cell and day, sorted.
 struct Truth {
     users: Vec<(CellKey, u32)>,
-    sessions: Vec<(CellKey, i64)>,
+    sessions: Vec<(CellKey, Starts)>,
 }
 
 /// The users (ascending) and sessions of one cell, by day.
-type Days = BTreeMap<Day, (Vec<u32>, i64)>;
+pub(super) type Days = BTreeMap<Day, (Vec<u32>, Starts)>;
 
 impl Truth {
     fn load(conn: &Connection, explicit: &ExplicitStarts, month: DateRange, activity: &mut Activity) -> Result<Truth> {
         let (mut users, mut sessions) = (vec![], vec![]);
         UserDay::for_each(conn, month, |day, ord, user_day| {
             let cells = Cell::touched_by(user_day.active_pairs());
-            if !cells.is_empty() {
-                activity.add(ord, day)?;
-            }
+            activity.add_day(ord, day, &user_day)?;
             users.extend(cells.into_iter().map(|cell| (cell.key(Level::Day, day), ord)));
+            let mut one = Starts::default();
+            one.add(ord, 1);
             for session in &user_day.sessions {
                 let cells = Cell::touched_by(user_day.pairs(session));
-                sessions.extend(cells.into_iter().map(|cell| (cell.key(Level::Day, day), 1)));
+                sessions.extend(cells.into_iter().map(|cell| (cell.key(Level::Day, day), one)));
             }
             Ok(())
         })?;
-        sessions.extend(explicit.within(month).map(|(day, cell, n)| (cell.key(Level::Day, *day), i64::from(*n))));
+        sessions.extend(explicit.within(month).map(|(day, cell, starts)| (cell.key(Level::Day, *day), *starts)));
         users.sort_unstable();
         sessions.sort_unstable_by_key(|(key, _)| *key);
         Ok(Truth { users, sessions })
@@ -154,15 +196,14 @@ impl Truth {
             while let Some((key, ord)) = users.next_if(|(key, _)| key.cell() == cell) {
                 days.entry(key.day()).or_default().0.push(*ord);
             }
-            while let Some((key, n)) = sessions.next_if(|(key, _)| key.cell() == cell) {
-                days.entry(key.day()).or_default().1 += n;
+            while let Some((key, starts)) = sessions.next_if(|(key, _)| key.cell() == cell) {
+                days.entry(key.day()).or_default().1.add_all(*starts);
             }
             Some((cell, days))
         })
     }
 }
 
-/// Returns how many nodes it has compared; so do the next ones.
 fn check_month(
     snapshot: &UsageSnapshot,
     cell: Cell,
@@ -171,7 +212,7 @@ fn check_month(
     report: &mut Report,
 ) -> Result<u64> {
     let name = |day: Day| format!("usage_node, {}, {day}", shown(cell));
-    let (mut found, nodes) = match folded_days(snapshot.conn, cell, month, report) {
+    let (mut found, nodes) = match folded_days(snapshot.conn, cell, month, report, |_, _| Ok(())) {
         Ok(folded) => folded,
         Err(error) => {
             report.add(format!("{} (month): {error}", name(month.start())));
@@ -179,7 +220,7 @@ fn check_month(
         }
     };
     add_pending(snapshot, cell, month, &mut found);
-    let nobody = (vec![], 0);
+    let nobody = (vec![], Starts::default());
     let days: BTreeSet<Day> = found.keys().chain(wanted.keys()).copied().collect();
     for day in days {
         let (found, wanted) = (found.get(&day).unwrap_or(&nobody), wanted.get(&day).unwrap_or(&nobody));
@@ -187,42 +228,60 @@ fn check_month(
         if found.0.len() == wanted.0.len() && found.0 != wanted.0 {
             report.add(format!("{}: other users than the base facts say", name(day)));
         }
-        report.expect(|| format!("{}, sessions", name(day)), found.1, wanted.1);
+        report.expect(|| format!("{}, sessions", name(day)), found.1.n, wanted.1.n);
+        if found.1.n == wanted.1.n && found.1 != wanted.1 {
+            report.add(format!("{}: sessions of other users than the base facts say", name(day)));
+        }
     }
     Ok(nodes)
 }
 
-/// What the nodes of a month hold; compares the month's own figures with those of its days.
-fn folded_days(conn: &Connection, cell: Cell, month: DateRange, report: &mut Report) -> Result<(Days, u64)> {
+/// What the nodes of a month hold; compares the month's own figures with those of its days. Calls with each day.
+pub(super) fn folded_days(
+    conn: &Connection,
+    cell: Cell,
+    month: DateRange,
+    report: &mut Report,
+    mut visit: impl FnMut(Day, &DayUsers) -> Result<()>,
+) -> Result<(Days, u64)> {
     let Some(node) = node::load(conn, cell.key(Level::Month, month.start()))? else { return Ok((Days::new(), 0)) };
     let mut nodes = 1;
     let name = |what: &str| format!("usage_node, {}, {} (month), {what}", shown(cell), month.start());
-    let mut days = Days::new();
-    let mut counts = vec![];
+    let mut folded = vec![];
     if node.kind == Kind::Days {
-        for section in node::sections(month.start(), &node.body)? {
-            counts.push((section.day, section.users));
-            days.insert(section.day, (sets::decode(&section.set)?, section.sessions));
+        for Section { day, users, sessions, set, extras } in node::sections(month.start(), &node.body)? {
+            folded.push((day, users, sessions, DayUsers::unpack(&set, &extras)?));
         }
     } else {
         for day in month.start().index()..=month.end().index() {
             let day = Day::from_index(day).ok_or_else(damaged)?;
             let Some(node) = node::load(conn, cell.key(Level::Day, day))? else { continue };
             nodes += 1;
-            counts.push((day, node.users));
-            days.insert(day, (sets::decode(&node.body)?, node.sessions));
+            folded.push((day, node.users, node.sessions, DayUsers::unpack(&node.body, &node.extras)?));
         }
     }
-    for (day, users) in counts {
-        report.expect(|| format!("{} of {day}", name("users")), users, days[&day].0.len() as u64);
+    let mut days = Days::new();
+    for (day, users, sessions, day_users) in folded {
+        report.expect(|| format!("{} of {day}", name("users")), users, day_users.users.len() as u64);
+        report.expect(|| format!("{} of {day}", name("sessions")), sessions, day_users.sessions());
+        visit(day, &day_users)?;
+        let starts = starts_of(&day_users);
+        days.insert(day, (day_users.users, starts));
     }
-    let sessions = days.values().map(|(_, sessions)| sessions).sum();
+    let sessions = days.values().map(|(_, starts)| starts.n).sum();
     report.expect(|| name("sessions"), node.sessions, sessions);
     report.expect(|| name("users"), node.users, wanted_users(&node, &days));
     if node.kind == Kind::Users && sets::decode(&node.body)? != distinct(&days) {
         report.add(name("other users than on its days"));
     }
     Ok((days, nodes))
+}
+
+fn starts_of(day: &DayUsers) -> Starts {
+    let mut starts = Starts::default();
+    day.users.iter().for_each(|ord| starts.add(*ord, 1));
+    day.extras.iter().for_each(|(ord, n)| starts.add(*ord, i64::from(*n)));
+    starts
 }
 
 fn wanted_users(month: &Node, days: &Days) -> u64 {
@@ -242,8 +301,10 @@ fn distinct(days: &Days) -> Vec<u32> {
 fn add_pending(snapshot: &UsageSnapshot, cell: Cell, month: DateRange, days: &mut Days) {
     let mut removed = vec![];
     snapshot.overlay.for_each_user(cell, month, |day, ord, sign| {
+        let (users, starts) = days.entry(day).or_default();
+        starts.add(ord, sign);
         if sign > 0 {
-            days.entry(day).or_default().0.push(ord);
+            users.push(ord);
         } else {
             removed.push((day, ord));
         }
@@ -254,9 +315,7 @@ fn add_pending(snapshot: &UsageSnapshot, cell: Cell, month: DateRange, days: &mu
             users.remove(at);
         }
     }
-    snapshot.overlay.for_each_count(CountKind::Sessions, cell, month, |day, n| {
-        days.entry(day).or_default().1 += n;
-    });
+    snapshot.overlay.for_each_extra(cell, month, |day, ord, n| days.entry(day).or_default().1.add(ord, n));
     days.values_mut().for_each(|(users, _)| users.sort_unstable());
 }
 
@@ -282,7 +341,7 @@ fn check_year(snapshot: &UsageSnapshot, cell: Cell, start: Day, report: &mut Rep
         }
     };
     let nodes = u64::from(node.is_some());
-    let node = node.unwrap_or(Node { kind: Kind::Count, users: 0, sessions: 0, body: vec![] });
+    let node = node.unwrap_or(Node::count(0, 0));
     report.expect(|| name("sessions"), node.sessions, sessions);
     if node.kind != Kind::Users {
         report.expect(|| name("user-days"), node.users, user_days);

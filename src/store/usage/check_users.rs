@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::check::{Activity, Report};
+use super::check::Report;
+use super::check_histories::Activity;
 use super::figures::UsageSnapshot;
 use super::user::User;
 use crate::error::Result;

@@ -16,6 +16,7 @@ pub struct Touch {
 
 /// Each day is loaded once, on demand; a day without a record is an empty one.
 pub struct Days<'a> {
+    pub ord: u32,
     load: &'a mut dyn FnMut(Day) -> Result<Option<UserDay>>,
     /// Sorted by day.
     seen: Vec<Seen>,
@@ -28,8 +29,8 @@ struct Seen {
 }
 
 impl<'a> Days<'a> {
-    pub fn new(load: &'a mut dyn FnMut(Day) -> Result<Option<UserDay>>) -> Days<'a> {
-        Days { load, seen: vec![] }
+    pub fn new(ord: u32, load: &'a mut dyn FnMut(Day) -> Result<Option<UserDay>>) -> Days<'a> {
+        Days { ord, load, seen: vec![] }
     }
 
     pub fn get(&mut self, day: Day) -> Result<&UserDay> {
@@ -49,7 +50,7 @@ impl<'a> Days<'a> {
     }
 
     /// Notes that there was an event in this quarter of an hour, and reports what is new of it to the rollups.
-    pub fn note_activity(&mut self, ord: u32, event: Touch, delta: &mut Delta) -> Result<()> {
+    pub fn note_activity(&mut self, event: Touch, delta: &mut Delta) -> Result<()> {
         let (day, quarter) = (event.at.day(), quarter(event.at));
         let record = self.get(day)?;
         let quarters = record.position(event.team, event.service).map_or(0, |index| record.activities[index].quarters);
@@ -58,7 +59,7 @@ impl<'a> Days<'a> {
         }
         if quarters == 0 {
             let cells = Cell::first_touched(record.active_pairs(), event.team, event.service);
-            delta.added.push(Fact { day, ord, team: event.team, service: event.service, cells });
+            delta.add(Fact { day, ord: self.ord, team: event.team, service: event.service, cells });
         }
         let record = self.change(day)?;
         let index = record.position_or_insert(event.team, event.service);

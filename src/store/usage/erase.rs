@@ -5,21 +5,21 @@ use rusqlite::{Connection, named_params};
 use super::delta::Delta;
 use super::explicit::ExplicitSession;
 use super::facts::Facts;
+use super::history::UserHistory;
 use super::user::User;
-use super::user_day::{UserDay, row_key};
+use super::user_day::row_key;
 use crate::error::Result;
-use crate::model::{Day, History, Id};
+use crate::model::{History, Id};
 use crate::store::digest::Kind;
-use crate::store::varint::damaged;
 
 impl Facts {
-    /// False if there is no such user. `days`: the days on which a user (by ord) was active.
+    /// False if there is no such user. `history_of`: what a user (by ord) ever did.
     pub fn erase(
         &mut self,
         conn: &Connection,
         user_id: &Id,
         history: History,
-        days: &dyn Fn(u32) -> Result<Vec<Day>>,
+        history_of: &dyn Fn(u32) -> Result<UserHistory>,
         delta: &mut Delta,
     ) -> Result<bool> {
         let digest = self.key.digest(Kind::User, user_id.as_str());
@@ -28,7 +28,7 @@ impl Facts {
         };
         match history {
             History::Anonymize => ExplicitSession::anonymize_all(conn, user.ord)?,
-            History::Remove => remove_history(conn, &user, &days(user.ord)?, delta)?,
+            History::Remove => remove_history(conn, &user, &history_of(user.ord)?, delta)?,
         }
         forget_id(conn, user.ord, user_id, &digest)?;
         self.users.forget(user_id.as_str());
@@ -48,19 +48,17 @@ fn forget_id(conn: &Connection, ord: u32, user_id: &Id, digest: &[u8; 16]) -> Re
 }
 
 /// Deletes all rows of the user but its name, and reports the inverse of all it ever added.
-fn remove_history(conn: &Connection, user: &User, days: &[Day], delta: &mut Delta) -> Result<()> {
+fn remove_history(conn: &Connection, user: &User, history: &UserHistory, delta: &mut Delta) -> Result<()> {
     const DELETE_DAY: &str = "delete from usage_user_day where key = :key";
-    const DELETE_ACTIVE_DAYS: &str = "delete from usage_user_history where ord = :ord";
+    const DELETE_HISTORY: &str = "delete from usage_user_history where ord = :ord";
     const DELETE_USER: &str = "delete from usage_user where ord = :ord";
-    for day in days {
-        let record = UserDay::load(conn, *day, user.ord)?.ok_or_else(damaged)?;
-        delta.removed.extend(record.facts(*day, user.ord));
-        record.count_sessions(*day, -1, delta);
-        conn.prepare_cached(DELETE_DAY)?.execute(named_params! {":key": row_key(*day, user.ord)})?;
-    }
-    ExplicitSession::remove_all(conn, user.ord, delta)?;
+    history.count_all(user.ord, -1, delta)?;
     user.count_all(-1, delta);
-    conn.prepare_cached(DELETE_ACTIVE_DAYS)?.execute(named_params! {":ord": user.ord})?;
+    for day in history.active_days() {
+        conn.prepare_cached(DELETE_DAY)?.execute(named_params! {":key": row_key(day, user.ord)})?;
+    }
+    ExplicitSession::delete_all(conn, user.ord)?;
+    conn.prepare_cached(DELETE_HISTORY)?.execute(named_params! {":ord": user.ord})?;
     conn.prepare_cached(DELETE_USER)?.execute(named_params! {":ord": user.ord})?;
     Ok(())
 }

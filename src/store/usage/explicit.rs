@@ -3,13 +3,13 @@
 //! Of such a session only its start and the (team, service) pairs it touched are kept: an event that is not the first
 //! and touches nothing new changes nothing, so events in order write nothing.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, Statement, named_params, params};
 
 use super::days::Touch;
-use super::delta::{CountKind, Delta};
+use super::delta::Delta;
 use super::lattice::{Cell, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use crate::error::Result;
-use crate::model::{Day, Timestamp};
+use crate::model::Timestamp;
 use crate::store::varint::{self, Cursor, damaged};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +23,7 @@ impl ExplicitSession {
     /// The session as `known` so far with more events; None if they change nothing. Reports to `delta` what changes in
     /// the counts.
     pub fn join(
+        ord: u32,
         known: Option<ExplicitSession>,
         events: impl Iterator<Item = Touch>,
         delta: &mut Delta,
@@ -38,23 +39,18 @@ impl ExplicitSession {
         if joined == known {
             return None;
         }
-        known.inspect(|session| session.count(-1, delta));
-        joined.inspect(|session| session.count(1, delta))
+        known.inspect(|session| session.count(ord, -1, delta));
+        joined.inspect(|session| session.count(ord, 1, delta))
     }
 
-    /// Reports that so many more such sessions start.
-    pub fn count(&self, n: i32, delta: &mut Delta) {
-        for cell in Cell::touched_by(self.pairs.iter().copied()) {
-            delta.count(CountKind::Sessions, cell, self.start_at.day(), n);
-        }
+    /// Reports that so many more such sessions of the user start.
+    pub fn count(&self, ord: u32, n: i32, delta: &mut Delta) {
+        delta.count_session(self.start_at.day(), ord, self.pairs.iter().copied(), n);
     }
 
-    pub fn find(conn: &Connection, ord: u32, digest: &[u8; 16]) -> Result<Option<ExplicitSession>> {
-        const SELECT_SESSION: &str = "select start_at, cells from usage_session where ord = :ord and digest = :digest";
-        conn.prepare_cached(SELECT_SESSION)?
-            .query_and_then(named_params! {":ord": ord, ":digest": digest}, from_row)?
-            .next()
-            .transpose()
+    /// `select`: [`SELECT_SESSION`].
+    pub fn find(select: &mut Statement, ord: u32, digest: &[u8; 16]) -> Result<Option<ExplicitSession>> {
+        select.query_and_then(params![ord, digest], from_row)?.next().transpose()
     }
 
     /// Calls with every session and the ord of its user. Ends with the first error.
@@ -78,28 +74,20 @@ impl ExplicitSession {
         self.pairs.iter().any(|(team, service)| cell.covers(*team, *service))
     }
 
-    /// Inserts the row, or overwrites it.
-    pub fn store(&self, conn: &Connection, ord: u32, digest: &[u8; 16]) -> Result<()> {
-        const STORE_SESSION: &str = "
-            insert or replace into usage_session (ord, digest, start_at, cells)
-            values (:ord, :digest, :start_at, :cells)";
+    /// Inserts the row, or overwrites it. `store`: [`STORE_SESSION`].
+    pub fn store(&self, store: &mut Statement, ord: u32, digest: &[u8; 16]) -> Result<()> {
         let mut cells = Vec::with_capacity(self.pairs.len() * 3);
         for (team, service) in &self.pairs {
             varint::put(&mut cells, (*team).into());
             varint::put(&mut cells, (*service).into());
         }
-        conn.prepare_cached(STORE_SESSION)?.execute(named_params! {
-            ":ord": ord, ":digest": digest, ":start_at": self.start_at.unix_micros(), ":cells": cells,
-        })?;
+        store.execute(params![ord, digest, self.start_at.unix_micros(), cells])?;
         Ok(())
     }
 
-    /// Deletes all sessions with an id of one user, and reports that they no longer count.
-    pub fn remove_all(conn: &Connection, ord: u32, delta: &mut Delta) -> Result<()> {
+    /// Deletes all sessions with an id of one user.
+    pub fn delete_all(conn: &Connection, ord: u32) -> Result<()> {
         const DELETE_SESSIONS: &str = "delete from usage_session where ord = :ord";
-        for session in ExplicitSession::of_user(conn, ord)? {
-            session.count(-1, delta);
-        }
         conn.prepare_cached(DELETE_SESSIONS)?.execute(named_params! {":ord": ord})?;
         Ok(())
     }
@@ -112,11 +100,9 @@ impl ExplicitSession {
     }
 }
 
-/// The starts (days) of the user's sessions with an id that touch the cell.
-pub fn explicit_session_days(conn: &Connection, ord: u32, cell: Cell) -> Result<Vec<Day>> {
-    let sessions = ExplicitSession::of_user(conn, ord)?;
-    Ok(sessions.iter().filter(|session| session.touches(cell)).map(|session| session.start_at.day()).collect())
-}
+pub const SELECT_SESSION: &str = "select start_at, cells from usage_session where ord = :ord and digest = :digest";
+pub const STORE_SESSION: &str = "
+    insert or replace into usage_session (ord, digest, start_at, cells) values (:ord, :digest, :start_at, :cells)";
 
 fn from_row(row: &rusqlite::Row) -> Result<ExplicitSession> {
     let mut cursor = Cursor::new(row.get_ref("cells")?.as_blob().map_err(rusqlite::Error::from)?);

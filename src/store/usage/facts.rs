@@ -1,12 +1,13 @@
 //! Base facts of usage: turns events, registrations and erasures into rows and into the [`Delta`] they mean.
 
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 
 use super::changes::Changes;
 use super::days::{Days, Touch};
 use super::delta::Delta;
-use super::explicit::ExplicitSession;
-pub use super::explicit::explicit_session_days;
+use super::explicit::{ExplicitSession, SELECT_SESSION};
+use super::history::UserHistory;
+use super::horizon::Horizon;
 use super::names::Names;
 use super::sessions;
 use super::user::User;
@@ -23,6 +24,7 @@ pub struct Facts {
     pub(super) key: DigestKey,
     names: Names,
     pub(super) users: Users,
+    pub(super) horizon: Horizon,
 }
 
 /// How many distinct names are taken.
@@ -34,21 +36,25 @@ pub struct Bounds {
 
 impl Facts {
     pub fn load(conn: &Connection, key: DigestKey, bounds: Bounds) -> Result<Facts> {
-        Ok(Facts { key, names: Names::load(conn, bounds)?, users: Users::load(conn)? })
+        let (names, users) = (Names::load(conn, bounds)?, Users::load(conn)?);
+        Ok(Facts { key, names, users, horizon: Horizon::load(conn)? })
     }
 
-    /// Takes events in any order. Rejects (by index) only what would pass a bound on names or users.
+    /// Takes events in any order. Rejects (by index) only what lies before the horizon, or would
+    /// pass a bound on names or users.
     pub fn record(&mut self, conn: &Connection, events: &[UsageEvent], delta: &mut Delta) -> Result<Vec<Rejected>> {
         let mut rejected = vec![];
         let mut uses = self.resolve(conn, events, &mut rejected)?;
         uses.sort_unstable();
         let mut changes = Changes::default();
+        let mut known = Known { day: conn.prepare_cached(SELECT_DAY)?, session: conn.prepare_cached(SELECT_SESSION)? };
         for uses in uses.chunk_by(|one, next| one.user_id == next.user_id) {
-            if !self.record_user(conn, uses, &mut changes, delta)? {
+            if !self.record_user(conn, &mut known, uses, &mut changes, delta)? {
                 rejected.extend(uses.iter().map(|one| Rejected { index: one.index, message: too_many_users() }));
             }
         }
-        changes.write(conn, &mut self.users)?;
+        changes.write(conn)?;
+        self.users.end_batch(conn)?;
         rejected.sort_unstable_by_key(|rejected| rejected.index);
         Ok(rejected)
     }
@@ -68,7 +74,8 @@ impl Facts {
                 rejected.push(Rejected { index, message });
             }
         }
-        changes.write(conn, &mut self.users)?;
+        changes.write(conn)?;
+        self.users.end_batch(conn)?;
         Ok(rejected)
     }
 
@@ -86,6 +93,10 @@ impl Facts {
     ) -> Result<Vec<Use<'a>>> {
         let mut uses = Vec::with_capacity(events.len());
         for (index, event) in events.iter().enumerate() {
+            if event.at.day() < self.horizon.day {
+                rejected.push(Rejected { index, message: too_old(self.horizon.day) });
+                continue;
+            }
             match self.names.take(conn, event.team_id.as_ref(), event.service.as_ref())? {
                 Ok((team, service)) => uses.push(Use {
                     user_id: event.user_id.as_str(),
@@ -100,11 +111,12 @@ impl Facts {
     }
 
     /// Takes the events of one user, in order. False, and nothing taken, if the user is new and there is no room.
-    fn record_user<'a>(
+    fn record_user(
         &mut self,
         conn: &Connection,
-        uses: &[Use<'a>],
-        changes: &mut Changes<'a>,
+        known: &mut Known,
+        uses: &[Use],
+        changes: &mut Changes,
         delta: &mut Delta,
     ) -> Result<bool> {
         let user_id = uses[0].user_id;
@@ -112,42 +124,42 @@ impl Facts {
             return Ok(false);
         };
         let (ord, known_days) = (user.ord, known_days(user));
-        let mut select = conn.prepare_cached(SELECT_DAY)?;
         let mut load = |day| match known_days {
-            Some(known) if known.contains(day) => UserDay::load_with(&mut select, day, ord),
+            Some(days) if days.contains(day) => UserDay::load_with(&mut known.day, day, ord),
             _ => Ok(None),
         };
-        let mut days = Days::new(&mut load);
+        let mut days = Days::new(ord, &mut load);
         let mut is_changed = false;
         for uses in uses.chunk_by(|one, next| one.session_id == next.session_id) {
             for one in uses {
-                days.note_activity(ord, one.touch, delta)?;
+                days.note_activity(one.touch, delta)?;
                 is_changed |= user.observe(one.touch, delta);
             }
             match uses[0].session_id {
                 None => uses.iter().try_for_each(|one| sessions::join(&mut days, one.touch, delta))?,
                 Some(session_id) => {
                     let digest = self.key.digest(Kind::Session, session_id);
-                    let known = ExplicitSession::find(conn, ord, &digest)?;
-                    let joined = ExplicitSession::join(known, uses.iter().map(|one| one.touch), delta);
+                    let known = ExplicitSession::find(&mut known.session, ord, &digest)?;
+                    let joined = ExplicitSession::join(ord, known, uses.iter().map(|one| one.touch), delta);
                     joined.into_iter().for_each(|session| changes.session(ord, digest, session));
                 }
             }
         }
         days.into_changed().for_each(|(day, record)| changes.day(day, ord, record));
         if is_changed {
-            changes.user(ord, user_id);
+            changes.user(user);
+            self.users.weigh(user_id);
         }
         Ok(true)
     }
 
     /// The inner error says why the command is rejected.
-    fn register_user<'a>(
+    fn register_user(
         &mut self,
         conn: &Connection,
-        command: &'a Registration,
+        command: &Registration,
         now: Timestamp,
-        changes: &mut Changes<'a>,
+        changes: &mut Changes,
         delta: &mut Delta,
     ) -> Result<std::result::Result<(), String>> {
         let team = match &command.team_id {
@@ -162,10 +174,10 @@ impl Facts {
             return Ok(Err(too_many_users()));
         };
         if user.becomes_deactivated(command) {
-            user.last_day = latest_day(conn, user)?;
+            user.last_day = latest_day(conn, user, &self.horizon)?;
         }
         if user.register(command, home_team, now, delta) {
-            changes.user(user.ord, command.user_id.as_str());
+            changes.user(user);
         }
         Ok(Ok(()))
     }
@@ -182,6 +194,12 @@ struct Use<'a> {
     index: usize,
 }
 
+/// The look-ups of a batch, prepared once.
+struct Known<'a> {
+    day: CachedStatement<'a>,
+    session: CachedStatement<'a>,
+}
+
 /// The days between which the database may hold something of the user; None for a user without events. Whatever lies
 /// outside needs no look-up.
 fn known_days(user: &User) -> Option<DateRange> {
@@ -189,14 +207,22 @@ fn known_days(user: &User) -> Option<DateRange> {
 }
 
 /// The day of the latest event of a user of whom only its month is known.
-fn latest_day(conn: &Connection, user: &User) -> Result<Option<Day>> {
+fn latest_day(conn: &Connection, user: &User, horizon: &Horizon) -> Result<Option<Day>> {
     let Some(month_end) = user.last_day else { return Ok(None) };
+    if month_end < horizon.whole_from {
+        // All of it is folded.
+        return UserHistory::load(conn, user.ord)?.last_day().map(Some).ok_or_else(damaged);
+    }
     for day in (month_end.month_start().index()..=month_end.index()).rev().filter_map(Day::from_index) {
         if UserDay::load(conn, day, user.ord)?.is_some() {
             return Ok(Some(day));
         }
     }
     Err(damaged())
+}
+
+fn too_old(horizon: Day) -> String {
+    format!("timestamp is before {horizon}, from which on usage facts are kept (retention.usage_facts)")
 }
 
 fn too_many_users() -> String {

@@ -4,8 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::store::usage::delta::CountKind;
-use crate::store::usage::lattice::{ANY, Cell, NONE};
-use crate::store::usage::test_store::{BOUNDS, Rolled, Store, at, event, events, id, key, name_all, registration, sum};
+use crate::store::usage::lattice::{ANY, Cell};
+use crate::store::usage::test_store::{
+    BOUNDS, Rolled, Store, at, event, events, id, key, name_all, registration, sessions, sessions_by_user, sum,
+};
 
 #[test]
 fn a_redelivery_writes_nothing_and_reports_nothing() {
@@ -50,7 +52,7 @@ fn events_with_a_session_id_neither_join_nor_bridge_gap_sessions() {
         event("u", 25, "red", "mail", "s"),
         event("u", 50, "red", "mail", ""),
     ]);
-    assert_eq!(sum(&delta, CountKind::Sessions, Cell::ALL), 3);
+    assert_eq!(sessions(&delta, Cell::ALL), 3);
 }
 
 #[test]
@@ -58,9 +60,10 @@ fn a_session_with_an_id_moves_to_an_earlier_day_and_gains_cells_by_late_events()
     let mut store = Store::new();
     store.record(&[event("u", 0, "red", "mail", "s")]);
     let earlier = store.record(&[event("u", -1_440, "blue", "mail", "s")]);
+    let moved = sessions_by_user(&earlier);
     let sessions = |cell: Cell| {
-        let counts = earlier.counts.iter().filter(|count| (count.kind, count.cell) == (CountKind::Sessions, cell));
-        counts.map(|count| (count.day, count.n)).collect::<Vec<_>>()
+        let of_cell = moved.iter().filter(|((_, _, of), _)| *of == cell);
+        of_cell.map(|((day, _, _), n)| (*day, *n)).collect::<Vec<_>>()
     };
     let (today, yesterday) = (at(0).day(), at(-1_440).day());
     let (red, blue, mail) = (2, 3, 2);
@@ -68,8 +71,8 @@ fn a_session_with_an_id_moves_to_an_earlier_day_and_gains_cells_by_late_events()
     assert_eq!(sessions(Cell::new(red, mail)), [(yesterday, 1), (today, -1)]);
     assert_eq!(sessions(Cell::new(blue, ANY)), [(yesterday, 1)]);
     let ord = store.find("u").unwrap().ord;
-    let days = |cell| explicit_session_days(&store.conn, ord, cell).unwrap();
-    assert_eq!((days(Cell::new(red, ANY)), days(Cell::new(NONE, ANY))), (vec![yesterday], vec![]));
+    let [session] = &ExplicitSession::of_user(&store.conn, ord).unwrap()[..] else { panic!("one session") };
+    assert_eq!((session.start_at.day(), &session.pairs[..]), (yesterday, &[(red, mail), (blue, mail)][..]));
 }
 
 #[test]

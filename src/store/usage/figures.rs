@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 pub use super::check::check;
-use super::delta::CountKind;
 use super::gather::{Gathered, Source};
 pub use super::groups::{groups, visit_groups};
 use super::lattice::{ANY, Cell, FIRST_NAME, SERVICE_IDS_MAX, TEAM_IDS_MAX};
@@ -181,6 +180,6 @@ pub(super) fn collect(snapshot: &UsageSnapshot, cell: Cell, range: DateRange, bi
 }
 
 fn sessions(source: &Source, cell: Cell, range: DateRange, gathered: &Gathered) -> Result<u64> {
-    let sessions = gathered.sessions + source.overlay.count(CountKind::Sessions, cell, range);
+    let sessions = gathered.sessions + source.overlay.sessions(cell, range);
     u64::try_from(sessions).map_err(|_| damaged())
 }

@@ -3,14 +3,15 @@
 //! The unit is one cell in one year. A unit is folded whole or not at all, so that a reader finds each entry of the
 //! run either in the nodes (below the cursor) or in the overlay.
 
-use std::borrow::Cow;
-
 use rusqlite::{Connection, named_params};
 
+use super::by_user::Changes;
+use super::day_users::DayUsers;
 use super::delta::CountKind;
+use super::history::UserHistory;
 use super::lattice::{Cell, CellKey, Level};
 use super::node::{self, Kind, Node, Section};
-use super::overlay::{Overlay, Sealed, load_history, save_history};
+use super::overlay::{Overlay, Sealed};
 use super::sets::{self, UserBits, union_without};
 use super::unit::{DayChange, Unit};
 use crate::error::Result;
@@ -44,17 +45,16 @@ pub fn fold_slice(
         budget = budget.saturating_sub(unit.weight());
         sealed.cell_cursor = unit.end;
     }
-    let start = run.active_days.partition_point(|(ord, _)| *ord < sealed.user_cursor);
-    for user in run.active_days[start..].chunk_by(|a, b| a.0 == b.0) {
+    while let Some(ord) = run.by_user.next_user(sealed.user_cursor) {
         if budget == 0 {
             return Ok(false);
         }
-        let ord = user[0].0;
+        let changes = run.by_user.of(ord);
         // A user removed since the run was sealed must not rise again.
         if !overlay.removes(ord) {
-            fold_user(conn, ord, user)?;
+            fold_user(conn, ord, changes)?;
         }
-        budget = budget.saturating_sub(user.len());
+        budget = budget.saturating_sub(changes.len());
         sealed.user_cursor = ord + 1;
     }
     Ok(true)
@@ -113,8 +113,8 @@ impl PeriodChange {
             ords
         };
         PeriodChange {
-            user_days: days.iter().map(|day| day.added.len() as i64 - day.removed.len() as i64).sum(),
-            sessions: days.iter().map(|day| day.sessions).sum(),
+            user_days: days.iter().map(DayChange::users).sum(),
+            sessions: days.iter().map(|day| day.users() + day.extra()).sum(),
             added: distinct(&|day| day.added.to_vec()),
             removed: distinct(&|day| day.removed.to_vec()),
         }
@@ -152,68 +152,73 @@ fn fold_month(
     for day in days {
         fold_section(&mut sections, day)?;
     }
-    let body = node::encode_sections(month, &sections);
-    if body.len() > forms.month_bytes_max {
+    let node = Node::of_sections(month, &sections);
+    if node.body.len() > forms.month_bytes_max {
         return split_month(conn, cell, month, &sections);
     }
-    let users = sections.iter().map(|section| section.users).sum();
-    let sessions = sections.iter().map(|section| section.sessions).sum();
-    node::save(conn, key, &Node { kind: Kind::Days, users, sessions, body })
+    node::save(conn, key, &node)
 }
 
 fn fold_section(sections: &mut Vec<Section>, change: &DayChange) -> Result<()> {
     let at = sections.partition_point(|section| section.day < change.day);
-    if sections.get(at).is_none_or(|section| section.day != change.day) {
-        sections.insert(at, Section { day: change.day, sessions: 0, users: 0, set: Cow::default() });
-    }
-    let section = &mut sections[at];
-    let users = union_without(&sets::decode(&section.set)?, change.added, change.removed);
-    section.users = users.len() as u64;
-    section.sessions += change.sessions;
-    section.set = Cow::Owned(packed(&users));
-    if section.users == 0 && section.sessions == 0 {
-        sections.remove(at);
-    }
+    let has_day = sections.get(at).is_some_and(|section| section.day == change.day);
+    let mut day = match sections.get(at).filter(|_| has_day) {
+        Some(section) => DayUsers::unpack(&section.set, &section.extras)?,
+        None => DayUsers::default(),
+    };
+    day.change(change)?;
+    let section = Section {
+        day: change.day,
+        users: day.users.len() as u64,
+        sessions: day.sessions(),
+        set: day.packed_set().into(),
+        extras: day.packed_extras().into(),
+    };
+    sections.splice(at..at + usize::from(has_day), Some(section).filter(|_| day != DayUsers::default()));
     Ok(())
 }
 
 /// A row for each day, and the month as their union.
 fn split_month(conn: &Connection, cell: Cell, month: Day, sections: &[Section]) -> Result<()> {
     let mut users = vec![];
-    for Section { day, sessions, users: count, set } in sections {
-        users.extend(sets::decode(set)?);
-        let node = Node { kind: Kind::Users, users: *count, sessions: *sessions, body: set.to_vec() };
-        node::save(conn, cell.key(Level::Day, *day), &node)?;
+    for section in sections {
+        users.extend(sets::decode(&section.set)?);
+        let (set, extras) = (section.set.to_vec(), section.extras.to_vec());
+        let node = Node::of_day(section.users, section.sessions, set, extras);
+        node::save(conn, cell.key(Level::Day, section.day), &node)?;
     }
     users.sort_unstable();
     users.dedup();
     let sessions = sections.iter().map(|section| section.sessions).sum();
-    let union = Node { kind: Kind::Users, users: users.len() as u64, sessions, body: packed(&users) };
-    node::save(conn, cell.key(Level::Month, month), &union)
+    node::save(conn, cell.key(Level::Month, month), &Node::union(&users, sessions))
 }
 
 fn fold_day(conn: &Connection, cell: Cell, change: &DayChange) -> Result<()> {
     let key = cell.key(Level::Day, change.day);
-    let node = node::load(conn, key)?.unwrap_or(Node { kind: Kind::Users, users: 0, sessions: 0, body: vec![] });
-    node::save(conn, key, &changed_set(&node, change.added, change.removed, change.sessions)?)
+    let mut day = match node::load(conn, key)? {
+        Some(node) => DayUsers::unpack(&node.body, &node.extras)?,
+        None => DayUsers::default(),
+    };
+    day.change(change)?;
+    let node = Node::of_day(day.users.len() as u64, day.sessions(), day.packed_set(), day.packed_extras());
+    node::save(conn, key, &node)
 }
 
 fn fold_year(conn: &Connection, unit: &Unit, change: &PeriodChange, forms: NodeForms, ord_end: u32) -> Result<()> {
     let key = unit.cell.key(Level::Year, unit.year.start());
-    let node = node::load(conn, key)?.unwrap_or(Node { kind: Kind::Count, users: 0, sessions: 0, body: vec![] });
+    let node = node::load(conn, key)?.unwrap_or(Node::count(0, 0));
     if node.kind == Kind::Users {
         return node::save(conn, key, &changed_set(&node, &change.added, &change.removed, change.sessions)?);
     }
     let user_days = node.users.checked_add_signed(change.user_days).ok_or_else(damaged)?;
     let sessions = node.sessions + change.sessions;
     if user_days < forms.year_user_days_min {
-        return node::save(conn, key, &Node { kind: Kind::Count, users: user_days, sessions, body: vec![] });
+        return node::save(conn, key, &Node::count(user_days, sessions));
     }
     let mut bits = UserBits::new(ord_end);
     node::collect_months(conn, unit.cell, unit.year, &mut bits)?;
     let users: Vec<u32> = bits.iter().collect();
-    let union = Node { kind: Kind::Users, users: users.len() as u64, sessions, body: packed(&users) };
-    node::save(conn, key, &union)
+    node::save(conn, key, &Node::union(&users, sessions))
 }
 
 fn changed_set(node: &Node, added: &[u32], removed: &[u32], sessions: i64) -> Result<Node> {
@@ -222,19 +227,11 @@ fn changed_set(node: &Node, added: &[u32], removed: &[u32], sessions: i64) -> Re
         return Ok(Node { sessions, ..node.clone() });
     }
     let users = union_without(&sets::decode(&node.body)?, added, removed);
-    Ok(Node { kind: Kind::Users, users: users.len() as u64, sessions, body: packed(&users) })
+    Ok(Node::union(&users, sessions))
 }
 
-fn packed(users: &[u32]) -> Vec<u8> {
-    let mut out = vec![];
-    sets::encode(users, &mut out);
-    out
-}
-
-fn fold_user(conn: &Connection, ord: u32, days: &[(u32, Day)]) -> Result<()> {
-    let mut history = load_history(conn, ord)?;
-    history.extend(days.iter().map(|(_, day)| *day));
-    history.sort_unstable();
-    history.dedup();
-    save_history(conn, ord, &history)
+fn fold_user(conn: &Connection, ord: u32, changes: Changes) -> Result<()> {
+    let mut history = UserHistory::load(conn, ord)?;
+    history.take_in(changes.pairs(), changes.extras())?;
+    history.save(conn, ord)
 }

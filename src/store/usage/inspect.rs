@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::day_codec::runs;
 use super::explicit::ExplicitSession;
 use super::figures::UsageSnapshot;
+use super::horizon::Horizon;
 use super::lattice::NONE;
 use super::user::{Pair, User};
 use super::user_day::{Activity, GapSession, UserDay};
@@ -23,6 +24,7 @@ pub fn user_record(snapshot: &UsageSnapshot, user_id: &Id, range: Option<DateRan
     let Some(user) = User::find(snapshot.conn, snapshot.key, user_id)? else { return Ok(None) };
     let is_asked = |day: Day| range.is_none_or(|range| range.contains(day));
     let mut names = Names { conn: snapshot.conn, teams: HashMap::new(), services: HashMap::new() };
+    let horizon = Horizon::load(snapshot.conn)?;
     Ok(Some(UserRecord {
         user_id: user_id.clone(),
         team_id: names.team(user.home_team)?,
@@ -32,7 +34,8 @@ pub fn user_record(snapshot: &UsageSnapshot, user_id: &Id, range: Option<DateRan
         deactivated_at: user.deactivated_at,
         registration_day: user.registration_day(),
         first_uses: first_uses(&user, &mut names)?,
-        days: days(snapshot, user.ord, is_asked, &mut names)?,
+        facts_from: horizon.facts_from(),
+        days: days(snapshot, user.ord, &horizon, is_asked, &mut names)?,
         id_sessions: id_sessions(snapshot.conn, user.ord, is_asked, &mut names)?,
     }))
 }
@@ -49,16 +52,21 @@ fn first_uses(user: &User, names: &mut Names) -> Result<Vec<FirstUse>> {
 fn days(
     snapshot: &UsageSnapshot,
     ord: u32,
+    horizon: &Horizon,
     is_asked: impl Fn(Day) -> bool,
     names: &mut Names,
 ) -> Result<Vec<UserDayRecord>> {
-    let mut days = snapshot.overlay.active_days(snapshot.conn, ord)?;
+    let mut days = snapshot.overlay.history(snapshot.conn, ord)?.active_days();
     days.retain(|day| is_asked(*day));
-    let unpack = |day: Day| -> Result<UserDayRecord> {
-        let user_day = UserDay::load(snapshot.conn, day, ord)?.ok_or_else(damaged)?;
-        Ok(UserDayRecord { day, activity: activity(&user_day, names)?, sessions: gap_sessions(&user_day, names)? })
-    };
-    days.into_iter().map(unpack).collect()
+    let mut records = vec![];
+    for day in days {
+        let Some(user_day) = UserDay::load(snapshot.conn, day, ord)? else {
+            if day < horizon.whole_from { continue } else { return Err(damaged()) }
+        };
+        let (activity, sessions) = (activity(&user_day, names)?, gap_sessions(&user_day, names)?);
+        records.push(UserDayRecord { day, activity, sessions });
+    }
+    Ok(records)
 }
 
 /// Without the pairs that only a session touched, on a later day: they show in the session.

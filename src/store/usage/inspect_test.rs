@@ -82,6 +82,7 @@ fn a_record_tells_all_that_is_held() {
             FirstUse { pair: pair("red", "mail"), day: day(0) },
             FirstUse { pair: pair("", "chat"), day: day(1) },
         ],
+        facts_from: None,
         days: vec![first_day, second_day],
         id_sessions: vec![IdSession { start: at(5), pairs: vec![pair("red", "")] }],
     };

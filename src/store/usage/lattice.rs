@@ -4,6 +4,8 @@
 //! four cells: (any, any), (t, any), (any, s), (t, s). "None" is a value like any other, so that the group of events
 //! without a team is a cell too. A filter therefore is always one cell.
 
+use std::collections::HashSet;
+
 use crate::model::Day;
 
 /// Stands for every team, or every service.
@@ -49,6 +51,31 @@ impl Cell {
         cells.sort_unstable();
         cells.dedup();
         cells
+    }
+
+    /// These pairs, sorted, each with the bits of those of its cells that no pair before it counts in: every cell of
+    /// [`Cell::touched_by`] is there once.
+    pub fn first_touched_by(pairs: impl IntoIterator<Item = (u32, u32)>) -> Vec<((u32, u32), u8)> {
+        let mut pairs: Vec<(u32, u32)> = pairs.into_iter().collect();
+        if let [pair] = pairs[..] {
+            return vec![(pair, 0b1111)];
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        let (mut last_team, mut services) = (None, HashSet::new());
+        let bits = |(team, service)| {
+            let is_first = last_team.is_none();
+            let is_new_team = last_team.replace(team) != Some(team);
+            let is_new_service = services.insert(service);
+            u8::from(is_first) | u8::from(is_new_team) << 1 | u8::from(is_new_service) << 2 | 1 << 3
+        };
+        let bits: Vec<u8> = pairs.iter().copied().map(bits).collect();
+        pairs.into_iter().zip(bits).collect()
+    }
+
+    /// The team and the service, unless either is "any".
+    pub fn pair(self) -> Option<(u32, u32)> {
+        (self.team() != ANY && self.service() != ANY).then(|| (self.team(), self.service()))
     }
 
     pub fn team(self) -> u32 {
@@ -123,5 +150,13 @@ mod tests {
             assert_eq!(Cell::first_touched(known, team, service), bits, "{team} {service}");
         }
         assert_eq!(Cell::first_touched([], 5, 7), 0b1111);
+    }
+
+    #[test]
+    fn the_cells_of_some_pairs_are_shared_out_among_them() {
+        let shared = Cell::first_touched_by([(6, 7), (5, 8), (5, 7), (5, 7)]);
+        assert_eq!(shared, [((5, 7), 0b1111), ((5, 8), 0b1100), ((6, 7), 0b1010)]);
+        assert_eq!(Cell::first_touched_by([(5, 7)]), [((5, 7), 0b1111)]);
+        assert_eq!(Cell::first_touched_by([]), []);
     }
 }

@@ -8,11 +8,15 @@
 
 #[cfg(test)]
 mod brute_force;
+mod by_user;
 mod changes;
 mod check;
+mod check_histories;
 mod check_nodes;
+mod check_older;
 mod check_users;
 mod day_codec;
+mod day_users;
 mod days;
 pub mod delta;
 mod erase;
@@ -23,6 +27,9 @@ pub mod figures;
 mod fold;
 mod gather;
 mod groups;
+mod history;
+mod history_codec;
+pub mod horizon;
 pub mod inspect;
 mod kept;
 pub mod lattice;
@@ -51,6 +58,7 @@ mod unit;
 pub mod user;
 pub mod user_day;
 mod user_groups;
+mod user_sessions;
 mod user_set;
 mod users;
 
@@ -61,12 +69,13 @@ use rusqlite::Connection;
 use self::delta::Delta;
 pub use self::facts::Bounds;
 use self::facts::Facts;
+use self::horizon::PrunedUsage;
 pub use self::rebuild::rebuild;
 pub use self::rollup::Overlay;
 use self::rollup::Rollups;
 use super::digest::DigestKey;
 use crate::error::Result;
-use crate::model::{History, Id, Registration, Rejected, Timestamp, UsageEvent};
+use crate::model::{Day, History, Id, Registration, Rejected, Timestamp, UsageEvent};
 
 /// The writer's side of usage. Everything it does belongs to the transaction of the connection it is given; after a
 /// rollback it must be loaded anew.
@@ -112,14 +121,21 @@ impl UsageWriter {
 
     /// False if there is no such user.
     pub fn erase(&mut self, conn: &Connection, user_id: &Id, history: History) -> Result<bool> {
-        // The overlay must know what this very transaction has recorded before it can tell the user's days.
+        // The overlay must know what this very transaction has recorded before it can tell the user's history.
         self.apply(conn)?;
         let overlay = self.rollups.overlay();
-        let days = |ord| overlay.active_days(conn, ord);
-        let erased = self.facts.erase(conn, user_id, history, &days, &mut self.delta)?;
+        let history_of = |ord| overlay.history(conn, ord);
+        let erased = self.facts.erase(conn, user_id, history, &history_of, &mut self.delta)?;
         // Without its history too: groups by user no longer show the id.
         self.is_changed |= erased;
         Ok(erased)
+    }
+
+    /// Raises the horizon to the month of `before`, unless it is there already, and removes some of what lies behind it.
+    pub fn prune(&mut self, conn: &Connection, before: Day, rows_max: usize) -> Result<PrunedUsage> {
+        // What this very transaction has recorded must be folded before its rows go, too.
+        self.apply(conn)?;
+        horizon::prune(conn, &mut self.facts.horizon, &mut self.rollups, before, rows_max)
     }
 
     /// Ends the transaction's work: rollups are true to the base facts again. Returns whether any answer can change.

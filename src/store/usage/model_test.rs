@@ -11,6 +11,7 @@ use super::delta::Delta;
 use super::facts::{Bounds, Facts};
 use super::figures::{UsageSnapshot, check, figures, groups, series, visit_groups};
 use super::fold::NodeForms;
+use super::horizon::{Horizon, prune};
 use super::rebuild::rebuild_in_pieces;
 use super::rollup::{Rollups, Tuning};
 use crate::model::{
@@ -35,6 +36,8 @@ pub enum Step {
     Reload,
     /// As after a repair.
     Rebuild,
+    /// Raises the horizon, and takes so many slices of so many rows.
+    Prune(Day, usize, usize),
 }
 
 /// The real thing and the model side by side.
@@ -61,9 +64,12 @@ impl World {
         match step {
             Step::Record(events) => {
                 let mut delta = Delta::default();
-                assert_eq!(self.facts.record(&self.conn, events, &mut delta).unwrap(), []);
+                let rejected = self.facts.record(&self.conn, events, &mut delta).unwrap();
                 self.apply(delta);
-                self.model.record(events);
+                let (taken, old): (Vec<_>, Vec<_>) =
+                    events.iter().cloned().partition(|event| event.at.day() >= self.facts.horizon.day);
+                assert_eq!(rejected.len(), old.len());
+                self.model.record(&taken);
             }
             Step::Register(commands) => {
                 let mut delta = Delta::default();
@@ -74,8 +80,8 @@ impl World {
             Step::Erase(id, history) => {
                 let mut delta = Delta::default();
                 let overlay = self.rollups.overlay();
-                let days = |ord| overlay.active_days(&self.conn, ord);
-                let erased = self.facts.erase(&self.conn, id, *history, &days, &mut delta).unwrap();
+                let history_of = |ord| overlay.history(&self.conn, ord);
+                let erased = self.facts.erase(&self.conn, id, *history, &history_of, &mut delta).unwrap();
                 self.apply(delta);
                 assert_eq!(erased, self.model.erase(id, *history));
             }
@@ -87,7 +93,14 @@ impl World {
             Step::FoldAll => self.rollups.fold_all(&self.conn).unwrap(),
             Step::Rebuild => {
                 rebuild_in_pieces(&self.conn, self.tuning, 7).unwrap();
+                self.facts.horizon = Horizon::load(&self.conn).unwrap();
                 self.rollups = Rollups::load_tuned(&self.conn, self.tuning).unwrap();
+            }
+            Step::Prune(before, slices, rows_max) => {
+                for _ in 0..*slices {
+                    prune(&self.conn, &mut self.facts.horizon, &mut self.rollups, *before, *rows_max).unwrap();
+                    self.apply(Delta::default());
+                }
             }
             Step::Reload => {
                 self.facts = Facts::load(&self.conn, self.key.clone(), BOUNDS).unwrap();
@@ -121,6 +134,20 @@ impl World {
         {
             self.compare_series(&snapshot, *range, filter)?;
             self.compare_groups(&snapshot, *range, filter)?;
+        }
+        Ok(())
+    }
+
+    /// Figures and series, whatever is left of the base facts.
+    fn compare_from_rollups(&self, ranges: &[DateRange]) -> Result<(), TestCaseError> {
+        let overlay = self.rollups.overlay();
+        let snapshot = UsageSnapshot { conn: &self.conn, overlay: &overlay, key: &self.key };
+        for range in ranges {
+            for filter in filters() {
+                let found = figures(&snapshot, *range, &filter).unwrap();
+                prop_assert_eq!(found, self.model.figures(*range, &filter), "{:?} {:?}", range, &filter);
+                self.compare_series(&snapshot, *range, &filter)?;
+            }
         }
         Ok(())
     }
@@ -218,6 +245,7 @@ fn instant() -> impl Strategy<Value = Timestamp> {
     let seconds = 1_000_000i64;
     prop_oneof![
         6 => (0..20i64).prop_map(move |n| start + n * 1_800 * seconds),
+        2 => (-6..6i64).prop_map(move |n| start + 26 * 3_600 * seconds + n * 1_800 * seconds),
         3 => (0..4 * 86_400i64).prop_map(move |n| start + n * seconds),
         3 => (0..20i64).prop_map(move |n| start + n * (1_800 * seconds + 1)),
         4 => (-500..500i64).prop_map(move |n| start + n * 86_400 * seconds),
@@ -270,7 +298,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::FoldAll),
         1 => Just(Step::Reload),
         1 => Just(Step::Rebuild),
+        2 => (horizon(), 1..5usize, select(vec![1, 3, 100])).prop_map(|(day, slices, rows)| Step::Prune(day, slices, rows)),
     ]
+}
+
+/// In the midst of what [`instant`] gives, and around it; not always the first of a month.
+fn horizon() -> impl Strategy<Value = Day> {
+    select(vec!["2022-12-31", "2024-02-01", "2024-03-01", "2024-03-02", "2024-05-17"])
+        .prop_map(|day| Day::parse(day).unwrap())
 }
 
 prop_compose! {
@@ -314,5 +349,25 @@ proptest! {
         }
         world.take(&Step::FoldAll);
         world.compare(&ranges)?;
+    }
+
+    #[test]
+    fn figures_and_removals_need_no_base_facts_of_days(
+        steps in vec(step(), 1..14), tuning in tuning(), ranges in vec(range(), 1), fold in any::<bool>(),
+        erased in vec(user_id(), 1..3),
+    ) {
+        let mut world = World::new(Connection::open_in_memory().unwrap(), tuning);
+        steps.iter().for_each(|step| world.take(step));
+        if fold {
+            world.take(&Step::FoldAll);
+        }
+        world.conn.execute_batch("delete from usage_user_day; delete from usage_session").unwrap();
+        world.compare_from_rollups(&ranges)?;
+        for id in erased {
+            world.take(&Step::Erase(id, History::Remove));
+        }
+        world.compare_from_rollups(&ranges)?;
+        world.take(&Step::FoldAll);
+        world.compare_from_rollups(&ranges)?;
     }
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::lattice::{Cell, CellKey, Level};
-use super::sets::UserBits;
+use super::sets::{self, UserBits};
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 use crate::store::varint::{self, Cursor, damaged};
@@ -37,15 +37,47 @@ pub struct Node {
     pub users: u64,
     pub sessions: i64,
     pub body: Vec<u8>,
+    /// Of a day: the extras of its users, as [`super::day_users`] packs them. Sums of them are in `sessions` everywhere.
+    pub extras: Vec<u8>,
+}
+
+impl Node {
+    /// A day as it is packed; [`Node::sessions`] must be what its extras say.
+    pub fn of_day(users: u64, sessions: i64, set: Vec<u8>, extras: Vec<u8>) -> Node {
+        Node { kind: Kind::Users, users, sessions, body: set, extras }
+    }
+
+    /// The users of a month or a year; strictly ascending.
+    pub fn union(users: &[u32], sessions: i64) -> Node {
+        let mut body = vec![];
+        sets::encode(users, &mut body);
+        Node { kind: Kind::Users, users: users.len() as u64, sessions, body, extras: vec![] }
+    }
+
+    pub fn of_sections(month: Day, sections: &[Section]) -> Node {
+        Node {
+            kind: Kind::Days,
+            users: sections.iter().map(|section| section.users).sum(),
+            sessions: sections.iter().map(|section| section.sessions).sum(),
+            body: encode_sections(month, sections),
+            extras: vec![],
+        }
+    }
+
+    /// A year of which only user-days are counted.
+    pub fn count(user_days: u64, sessions: i64) -> Node {
+        Node { kind: Kind::Count, users: user_days, sessions, body: vec![], extras: vec![] }
+    }
 }
 
 pub fn load(conn: &Connection, key: CellKey) -> Result<Option<Node>> {
-    const SELECT_NODE: &str = "select kind, users, sessions, body from usage_node where key = :key";
-    let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    const SELECT_NODE: &str = "select kind, users, sessions, body, extras from usage_node where key = :key";
+    let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
     let found = conn.prepare_cached(SELECT_NODE)?.query_row(named_params! {":key": key.to_sql()}, read).optional()?;
-    let Some((kind, users, sessions, body)): Option<(i64, i64, i64, Vec<u8>)> = found else { return Ok(None) };
+    let Some(found): Option<(i64, i64, i64, Vec<u8>, Vec<u8>)> = found else { return Ok(None) };
+    let (kind, users, sessions, body, extras) = found;
     let users = u64::try_from(summable(users)?).map_err(|_| damaged())?;
-    Ok(Some(Node { kind: Kind::from_sql(kind)?, users, sessions: summable(sessions)?, body }))
+    Ok(Some(Node { kind: Kind::from_sql(kind)?, users, sessions: summable(sessions)?, body, extras }))
 }
 
 /// A count of which any number can be added up. Errors on one that nobody can have counted.
@@ -57,10 +89,10 @@ pub fn summable(n: i64) -> Result<i64> {
 /// A node with neither users nor sessions leaves no row behind.
 pub fn save(conn: &Connection, key: CellKey, node: &Node) -> Result<()> {
     const DELETE_NODE: &str = "delete from usage_node where key = :key";
-    const STORE_NODE: &str = "insert into usage_node (key, kind, users, sessions, body)
-                          values (:key, :kind, :users, :sessions, :body)
+    const STORE_NODE: &str = "insert into usage_node (key, kind, users, sessions, body, extras)
+                          values (:key, :kind, :users, :sessions, :body, :extras)
                           on conflict (key) do update set kind = excluded.kind, users = excluded.users,
-                              sessions = excluded.sessions, body = excluded.body";
+                              sessions = excluded.sessions, body = excluded.body, extras = excluded.extras";
     if node.users == 0 && node.sessions == 0 {
         conn.prepare_cached(DELETE_NODE)?.execute(named_params! {":key": key.to_sql()})?;
         return Ok(());
@@ -71,6 +103,7 @@ pub fn save(conn: &Connection, key: CellKey, node: &Node) -> Result<()> {
         ":users": node.users as i64,
         ":sessions": node.sessions,
         ":body": node.body,
+        ":extras": node.extras,
     })?;
     Ok(())
 }
@@ -79,20 +112,28 @@ pub fn save(conn: &Connection, key: CellKey, node: &Node) -> Result<()> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Section<'a> {
     pub day: Day,
-    pub sessions: i64,
     pub users: u64,
+    pub sessions: i64,
     /// A packed set.
     pub set: Cow<'a, [u8]>,
+    /// Packed beside it; empty if there are none, and then there are as many sessions as users.
+    pub extras: Cow<'a, [u8]>,
 }
 
-pub fn encode_sections(month: Day, sections: &[Section]) -> Vec<u8> {
+fn encode_sections(month: Day, sections: &[Section]) -> Vec<u8> {
     let mut out = vec![];
     for section in sections {
-        varint::put(&mut out, u64::from(section.day.index() - month.index()));
-        varint::put_signed(&mut out, section.sessions);
+        let offset = u64::from(section.day.index() - month.index());
+        varint::put(&mut out, offset << 1 | u64::from(!section.extras.is_empty()));
         varint::put(&mut out, section.users);
         varint::put(&mut out, section.set.len() as u64);
         out.extend_from_slice(&section.set);
+        if !section.extras.is_empty() {
+            // Their sum, so that sessions are counted without the users.
+            varint::put_signed(&mut out, section.sessions - section.users as i64);
+            varint::put(&mut out, section.extras.len() as u64);
+            out.extend_from_slice(&section.extras);
+        }
     }
     out
 }
@@ -102,19 +143,30 @@ pub fn sections(month: Day, body: &[u8]) -> Result<Vec<Section<'_>>> {
     let mut sections: Vec<Section> = vec![];
     let mut cursor = Cursor::new(body);
     while !cursor.is_empty() {
-        let offset = cursor.u32()?;
-        let day = month.index().checked_add(offset).and_then(Day::from_index).ok_or_else(damaged)?;
-        let follows = sections.last().is_none_or(|previous| previous.day < day);
-        if !follows || day > month.month_end() {
+        let section = decode_section(month, &mut cursor)?;
+        let follows = sections.last().is_none_or(|previous| previous.day < section.day);
+        if !follows || section.day > month.month_end() {
             return Err(damaged());
         }
-        // Sums over sections of a damaged row must not overflow either.
-        let sessions = i64::from(i32::try_from(cursor.signed()?).map_err(|_| damaged())?);
-        let (users, len) = (u64::from(cursor.u32()?), cursor.u32()?);
-        let set = cursor.bytes(len as usize)?;
-        sections.push(Section { day, sessions, users, set: Cow::Borrowed(set) });
+        sections.push(section);
     }
     Ok(sections)
+}
+
+fn decode_section<'a>(month: Day, cursor: &mut Cursor<'a>) -> Result<Section<'a>> {
+    let head = cursor.u32()?;
+    let day = month.index().checked_add(head >> 1).and_then(Day::from_index).ok_or_else(damaged)?;
+    let (users, len) = (cursor.u32()?, cursor.u32()?);
+    let set = Cow::Borrowed(cursor.bytes(len as usize)?);
+    let (mut extra, mut extras) = (0, &[][..]);
+    if head & 1 == 1 {
+        // Sums over sections of a damaged row must not overflow either.
+        extra = i32::try_from(cursor.signed()?).map_err(|_| damaged())?;
+        let len = cursor.u32()?;
+        extras = cursor.bytes(len as usize)?;
+    }
+    let sessions = i64::from(users) + i64::from(extra);
+    Ok(Section { day, users: users.into(), sessions, set, extras: Cow::Borrowed(extras) })
 }
 
 /// Adds the users of a cell's nodes over the range to the bitset; returns the sessions that started in it.
@@ -206,7 +258,7 @@ pub fn years(conn: &Connection, cell: Cell) -> Result<Vec<(DateRange, bool)>> {
 }
 
 /// Calls with each day of a range within one month that has anything, its packed set of users and its sessions.
-pub fn for_each_set(
+pub fn for_each_day_set(
     conn: &Connection,
     cell: Cell,
     range: DateRange,
@@ -266,6 +318,38 @@ pub fn for_each_day(
     Ok(())
 }
 
+/// Calls with the packed set of each day of the range that has a node, and with the extras packed beside it.
+pub fn for_each_set(
+    conn: &Connection,
+    cell: Cell,
+    range: DateRange,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
+) -> Result<()> {
+    const SELECT_SETS: &str = "select body, extras from usage_node where key between :from and :to";
+    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
+    let mut days = conn.prepare_cached(SELECT_SETS)?;
+    let (from, to) = months_of(cell, range);
+    let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
+    while let Some(row) = rows.next()? {
+        let month = month_of(row)?;
+        if Kind::from_sql(row.get(1)?)? == Kind::Days {
+            let sections = sections(month.start(), blob(row, 3)?)?;
+            let mut within = sections.iter().filter(|section| range.contains(section.day));
+            within.try_for_each(|section| visit(&section.set, &section.extras))?;
+            continue;
+        }
+        let within = clip(month, range);
+        let mut rows = days.query(named_params! {
+            ":from": cell.key(Level::Day, within.start()).to_sql(),
+            ":to": cell.key(Level::Day, within.end()).to_sql(),
+        })?;
+        while let Some(row) = rows.next()? {
+            visit(blob(row, 0)?, blob(row, 1)?)?;
+        }
+    }
+    Ok(())
+}
+
 const SELECT_PERIODS: &str = "select key, kind, sessions, body from usage_node where key between :from and :to";
 
 /// The first and the last key of the months that touch the range.
@@ -299,8 +383,9 @@ mod tests {
         Day::parse("2024-02-01").unwrap()
     }
 
-    fn section() -> impl Strategy<Value = (i32, u32, Vec<u8>)> {
-        (any::<i32>(), any::<u32>(), proptest::collection::vec(any::<u8>(), 0..9))
+    fn section() -> impl Strategy<Value = (u32, i32, Vec<u8>, Vec<u8>)> {
+        let bytes = || proptest::collection::vec(any::<u8>(), 0..9);
+        (any::<u32>(), any::<i32>(), bytes(), bytes())
     }
 
     proptest! {
@@ -308,11 +393,12 @@ mod tests {
         fn a_months_sections_are_read_as_they_were_written(sections in proptest::collection::btree_map(0..29u32, section(), 0..29)) {
             let sections: Vec<Section> = sections
                 .into_iter()
-                .map(|(offset, (sessions, users, set))| Section {
+                .map(|(offset, (users, extra, set, extras))| Section {
                     day: Day::from_index(month().index() + offset).unwrap(),
-                    sessions: sessions.into(),
                     users: users.into(),
+                    sessions: i64::from(users) + if extras.is_empty() { 0 } else { extra.into() },
                     set: Cow::Owned(set),
+                    extras: Cow::Owned(extras),
                 })
                 .collect();
             let body = encode_sections(month(), &sections);
@@ -330,9 +416,9 @@ mod tests {
 
     #[test]
     fn a_section_past_the_end_of_its_month_or_out_of_order_is_damage() {
-        for damaged in [&[29, 0, 0, 0][..], &[1, 0, 0, 0, 1, 0, 0, 0], &[1, 0, 0, 5, 0]] {
+        for damaged in [&[29 << 1, 0, 0][..], &[2, 0, 0, 2, 0, 0], &[2, 0, 5, 0], &[3, 0, 0], &[3, 0, 0, 2, 5]] {
             assert!(sections(month(), damaged).is_err(), "{damaged:?}");
         }
-        assert_eq!(sections(month(), &[28, 0, 0, 0]).map(|sections| sections.len()), Ok(1));
+        assert_eq!(sections(month(), &[28 << 1, 0, 0]).map(|sections| sections.len()), Ok(1));
     }
 }

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::Connection;
 
 use super::delta::CountKind;
+use super::history::UserHistory;
 use super::kept::Kept;
 use super::lattice::{Cell, CellKey, Level};
-use super::run::{CellUsers, Run, counts_between};
+use super::run::{CellExtras, CellUsers, Run, counts_between};
 use super::sets::UserBits;
 use super::span_cache::SpanCache;
 use crate::error::Result;
 use crate::model::{DateRange, Day};
-use crate::store::varint::{self, Cursor, damaged};
 
 /// Immutable; each commit makes the next one. It answers for the state of the database it was made with, and for no
 /// other: whoever reads takes the overlay of the very commit that its transaction sees.
@@ -38,28 +38,35 @@ pub(super) struct Sealed {
     pub run: Arc<Run>,
     /// Entries of cell-days below this key are in the nodes and counts.
     pub cell_cursor: CellKey,
-    /// The days of users below this ord are in usage_user_history.
+    /// What it changes in the histories of users below this ord is in usage_user_history.
     pub user_cursor: u32,
 }
 
 impl Overlay {
-    /// The days on which the user was active, sorted.
-    pub fn active_days(&self, conn: &Connection, ord: u32) -> Result<Vec<Day>> {
+    /// All that the user ever did, from its rollup alone.
+    pub fn history(&self, conn: &Connection, ord: u32) -> Result<UserHistory> {
         if self.removes(ord) {
-            return Ok(vec![]);
+            return Ok(UserHistory::default());
         }
-        let mut days = load_history(conn, ord)?;
+        let mut history = UserHistory::load(conn, ord)?;
         let sealed = self.sealed.iter().filter(|sealed| ord >= sealed.user_cursor).map(|sealed| &sealed.run);
         for run in sealed.chain(&self.active) {
-            days.extend(run.days_of(ord));
+            let changes = run.by_user.of(ord);
+            if !changes.is_empty() {
+                history.take_in(changes.pairs(), changes.extras())?;
+            }
         }
-        days.sort_unstable();
-        Ok(days)
+        Ok(history)
     }
 
     /// Whether the user's history was removed by a delta that is not folded yet.
     pub(super) fn removes(&self, ord: u32) -> bool {
         self.runs().any(|(run, _)| run.removes(ord))
+    }
+
+    /// The users whose history was removed by a delta that is not folded yet.
+    pub(super) fn removed_users(&self) -> BTreeSet<u32> {
+        self.runs().flat_map(|(run, _)| run.removed_users.iter().copied()).collect()
     }
 
     /// Every run, and the key from which on its entries are not in the nodes yet.
@@ -116,6 +123,26 @@ impl Overlay {
         }
     }
 
+    /// Calls with each day and signed change of the extra of a user in the cell.
+    pub(super) fn for_each_extra(&self, cell: Cell, range: DateRange, mut visit: impl FnMut(Day, u32, i64)) {
+        let (from, to) = bounds(cell, range);
+        for (run, cursor) in self.runs() {
+            let CellExtras { at, n } = &run.extras;
+            let range = at.between(from.max(cursor), to);
+            let entries = at.keys[range.clone()].iter().zip(&at.ords[range.clone()]).zip(&n[range]);
+            entries.for_each(|((key, ord), n)| visit(key.day(), *ord, i64::from(*n)));
+        }
+    }
+
+    /// By how many sessions that start in the range and touch the cell the nodes are behind.
+    pub(super) fn sessions(&self, cell: Cell, range: DateRange) -> i64 {
+        let len =
+            |column: fn(&Run) -> &CellUsers| self.slices(cell, range, column).map(<[u32]>::len).sum::<usize>() as i64;
+        let mut sum = len(|run| &run.added) - len(|run| &run.removed);
+        self.for_each_extra(cell, range, |_, _, n| sum += n);
+        sum
+    }
+
     /// Calls with each day and signed change of a count in the range.
     pub(super) fn for_each_count(
         &self,
@@ -152,24 +179,20 @@ impl Overlay {
         let mut months = BTreeSet::new();
         let mut add = |key: CellKey| months.insert((key.day().month_start(), key.cell()));
         for (run, cursor) in self.runs() {
-            for column in [&run.added, &run.removed] {
+            for column in [&run.added, &run.removed, &run.extras.at] {
                 let mut keys = column.keys[column.keys.partition_point(|key| *key < cursor)..].to_vec();
                 keys.dedup();
                 keys.into_iter().for_each(|key| _ = add(key));
             }
         }
-        self.for_each_pending_count(CountKind::Sessions, |key, _| _ = add(key));
         months
     }
 
-    /// Calls with every user and day that is not in usage_user_history yet, less removed users.
-    pub(super) fn for_each_pending_day(&self, mut visit: impl FnMut(u32, Day)) {
+    /// The users of whom something is not in usage_user_history yet.
+    pub(super) fn pending_users(&self) -> BTreeSet<u32> {
         let sealed = self.sealed.iter().map(|sealed| (&sealed.run, sealed.user_cursor));
-        for (run, cursor) in sealed.chain(self.active.iter().map(|run| (run, 0))) {
-            let start = run.active_days.partition_point(|(ord, _)| *ord < cursor);
-            let kept = run.active_days[start..].iter().filter(|(ord, _)| !self.removes(*ord));
-            kept.for_each(|(ord, day)| visit(*ord, *day));
-        }
+        let runs = sealed.chain(self.active.iter().map(|run| (run, 0)));
+        runs.flat_map(|(run, cursor)| run.by_user.users(cursor)).collect()
     }
 }
 
@@ -181,61 +204,4 @@ fn bounds(cell: Cell, range: DateRange) -> (CellKey, CellKey) {
 /// The next key, which may stand for no day.
 pub(super) fn key_after(key: CellKey) -> CellKey {
     CellKey::from_sql(key.to_sql() + 1)
-}
-
-/// The folded part of a user's active days, ascending.
-pub(super) fn load_history(conn: &Connection, ord: u32) -> Result<Vec<Day>> {
-    const SELECT_HISTORY: &str = "select days from usage_user_history where ord = :ord";
-    let mut statement = conn.prepare_cached(SELECT_HISTORY)?;
-    let packed: Option<Vec<u8>> = statement.query_row(named_params! {":ord": ord}, |row| row.get(0)).optional()?;
-    decode_days(&packed.unwrap_or_default())
-}
-
-pub(super) fn save_history(conn: &Connection, ord: u32, days: &[Day]) -> Result<()> {
-    const STORE_HISTORY: &str = "insert into usage_user_history (ord, days) values (:ord, :days)
-                       on conflict (ord) do update set days = excluded.days";
-    conn.prepare_cached(STORE_HISTORY)?.execute(named_params! {":ord": ord, ":days": encode_days(days)})?;
-    Ok(())
-}
-
-/// Delta varints of strictly ascending days.
-fn encode_days(days: &[Day]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(days.len() + 4);
-    let mut previous = 0;
-    for day in days {
-        varint::put(&mut out, u64::from(day.index() - previous));
-        previous = day.index();
-    }
-    out
-}
-
-pub(super) fn decode_days(packed: &[u8]) -> Result<Vec<Day>> {
-    let mut days = Vec::with_capacity(packed.len());
-    let mut cursor = Cursor::new(packed);
-    let mut index = 0u32;
-    while !cursor.is_empty() {
-        let step = cursor.u32()?;
-        if step == 0 && !days.is_empty() {
-            return Err(damaged());
-        }
-        index = index.checked_add(step).ok_or_else(damaged)?;
-        days.push(Day::from_index(index).ok_or_else(damaged)?);
-    }
-    Ok(days)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_are_unpacked_as_they_were_packed() {
-        let days: Vec<Day> = [0, 1, 500, Day::MAX.index()].into_iter().filter_map(Day::from_index).collect();
-        assert_eq!(decode_days(&encode_days(&days)), Ok(days.clone()));
-        assert_eq!(decode_days(&encode_days(&days[1..])), Ok(days[1..].to_vec()));
-        assert_eq!(decode_days(&[]), Ok(vec![]));
-        for damaged in [&[5, 0][..], &[0x80], &[0xff, 0xff, 0xff, 0x7f]] {
-            assert!(decode_days(damaged).is_err(), "{damaged:?}");
-        }
-    }
 }

@@ -26,6 +26,8 @@ pub struct Rollups {
     tuning: Tuning,
     /// Nothing has come in for a while: there is time to fold what would wait for more.
     is_quiet: bool,
+    /// Deltas up to here are folded as soon as can be, however few they are.
+    fold_soon_until: i64,
 }
 
 /// Bounds of the overlay and of a slice. Tests choose small values to see every path.
@@ -85,7 +87,7 @@ impl Rollups {
             folds: 0,
             kept: Arc::default(),
         };
-        Ok(Rollups { overlay: Arc::new(overlay), progress, tuning, is_quiet: false })
+        Ok(Rollups { overlay: Arc::new(overlay), progress, tuning, is_quiet: false, fold_soon_until: 0 })
     }
 
     /// The overlay that belongs to the state in the database and all deltas applied so far.
@@ -130,6 +132,21 @@ impl Rollups {
         self.is_quiet = true;
     }
 
+    /// The sequence number of the last delta.
+    pub fn seq(&self) -> i64 {
+        self.progress.seq
+    }
+
+    /// Whether all deltas up to this one are in the nodes, counts and histories.
+    pub fn has_folded(&self, seq: i64) -> bool {
+        self.progress.folded_seq >= seq
+    }
+
+    /// Folds on until all deltas up to this one are folded, a slice per commit as ever.
+    pub fn fold_soon(&mut self, seq: i64) {
+        self.fold_soon_until = self.fold_soon_until.max(seq);
+    }
+
     /// Whether a commit with an empty delta would fold something.
     pub fn is_folding(&self) -> bool {
         self.overlay.sealed.is_some() || self.is_due()
@@ -153,9 +170,10 @@ impl Rollups {
     fn is_due(&self) -> bool {
         let entries: usize = self.overlay.active.iter().map(|run| run.entries()).sum();
         let deltas = self.progress.seq - self.progress.sealed_seq;
-        let is_worth = entries > self.tuning.seal_at_entries || deltas > self.tuning.seal_at_deltas;
+        let is_wanted = self.progress.folded_seq < self.fold_soon_until;
+        let is_grown = entries > self.tuning.seal_at_entries || deltas > self.tuning.seal_at_deltas;
         let is_worth_now = self.is_quiet && entries > self.tuning.seal_at_entries / QUIET_PART;
-        self.overlay.sealed.is_none() && (is_worth || is_worth_now)
+        self.overlay.sealed.is_none() && (is_grown || is_wanted || is_worth_now)
     }
 
     /// Makes one run of all active ones, if there are any. None may be sealed.

@@ -8,7 +8,7 @@ use super::figures::{UsageSnapshot, check, figures, series};
 use super::fold::NodeForms;
 use super::model_test::{Step, World, id, now};
 use super::rollup::{Overlay, Tuning};
-use crate::model::{Change, DateRange, Day, Id, Interval, Registration, UsageEvent, UsageFilter};
+use crate::model::{Change, DateRange, Day, Id, Interval, Registration, Timestamp, UsageEvent, UsageFilter};
 
 fn event_of(user: &str, day: Day, team: &str) -> UsageEvent {
     UsageEvent { user_id: id(user), at: day.start(), team_id: Id::new(team).ok(), service: None, session_id: None }
@@ -92,9 +92,13 @@ fn the_check_finds_each_damage() {
     };
     let mut world = World::new(Connection::open_in_memory().unwrap(), tuning);
     let start = Day::parse("2024-02-28").unwrap().index();
-    let events = (0..40u32).map(|n| {
+    let events = (0..40u32).flat_map(|n| {
         let day = Day::from_index(start + n).unwrap();
-        event_of(&format!("u{}", n % 7), day, ["a", "b", ""][n as usize % 3])
+        let one = event_of(&format!("u{}", n % 7), day, ["a", "b", ""][n as usize % 3]);
+        // And one of another user, and a second session of the first.
+        let other = event_of(&format!("u{}", (n + 1) % 7), day, "a");
+        let noon = Timestamp::from_unix_micros(day.start().unix_micros() + Day::MICROS / 2).unwrap();
+        [UsageEvent { at: noon, ..one.clone() }, one, other]
     });
     world.take(&Step::Record(events.collect()));
     let left = Registration {
@@ -113,13 +117,22 @@ fn the_check_finds_each_damage() {
         "update usage_node set body = x'0003' where key = (select max(key) from usage_node where kind = 1)",
         "update usage_node set body = x'ff' where key = (select min(key) from usage_node where kind = 0)",
         "update usage_node set kind = 9 where key = (select key from usage_node order by random() limit 1)",
-        "insert into usage_node values ((77 << 42) | (1 << 22) | 5, 0, 1, 0, x'')",
+        "insert into usage_node values ((77 << 42) | (1 << 22) | 5, 0, 1, 0, x'', x'')",
+        // The session more is another user's; there is none; there is one that nobody can have.
+        "update usage_node set extras = case extras when x'00' then x'04' else x'00' end
+         where key = (select min(key) from usage_node where extras <> x'')",
+        "update usage_node set extras = x'' where key = (select min(key) from usage_node where extras <> x'')",
+        "update usage_node set extras = x'1000' where key = (select max(key) from usage_node where extras <> x'')",
         "update usage_count set n = n + 1 where key = (select min(key) from usage_count)",
         "delete from usage_count where kind = 1 and key = (select max(key) from usage_count where kind = 1)",
         "insert into usage_count values (0, 4194303, 1)",
         "update usage_user_history set days = x'01' where ord = (select min(ord) from usage_user_history)",
         "update usage_user_history set days = x'80' where ord = (select min(ord) from usage_user_history)",
         "delete from usage_user_history where ord = (select max(ord) from usage_user_history)",
+        // Another team on the last day; one session more on it, a week after the day before.
+        "update usage_user_history set days = cast(substr(days, 1, length(days) - 1) || x'09' as blob) where ord = 2",
+        "update usage_user_history
+            set days = cast(substr(days, 1, length(days) - 3) || x'1f' || substr(days, -2) || x'02' as blob) where ord = 2",
         "update usage_user set irregular = 1 where deactivated_at is not null",
     ];
     let overlay = world.rollups.overlay();

@@ -8,15 +8,22 @@
 
 use std::ops::Range;
 
-use super::delta::{Count, CountKind, Delta, Fact};
+use super::by_user::ByUser;
+use super::delta::{Count, CountKind, Delta, Extra, Fact};
 use super::lattice::{Cell, CellKey, Level};
-use crate::model::Day;
 
 /// Pairs of a cell's day and a user active there, sorted by both. Keys are of [`super::lattice::Level::Day`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CellUsers {
     pub keys: Vec<CellKey>,
     pub ords: Vec<u32>,
+}
+
+/// Signed changes of the extras of users, sorted by a cell's day and the user; none is 0.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CellExtras {
+    pub at: CellUsers,
+    pub n: Vec<i32>,
 }
 
 /// Signed changes of a count, sorted by cell and day.
@@ -27,9 +34,10 @@ pub struct Run {
     pub added: CellUsers,
     pub removed: CellUsers,
     /// By [`CountKind`].
-    counts: [CellCounts; 3],
-    /// The same activity by user: sorted pairs, less those of `removed_users`.
-    pub active_days: Vec<(u32, Day)>,
+    counts: [CellCounts; 2],
+    pub extras: CellExtras,
+    /// What is added, and the extras, once more by user; less what belongs to `removed_users`.
+    pub by_user: ByUser,
     /// Users whose history was removed, sorted.
     pub removed_users: Vec<u32>,
 }
@@ -39,15 +47,13 @@ impl Run {
         let mut removed_users: Vec<u32> = delta.removed.iter().map(|fact| fact.ord).collect();
         removed_users.sort_unstable();
         removed_users.dedup();
-        let mut active_days: Vec<(u32, Day)> =
-            delta.added.iter().filter(|fact| fact.cells & 1 == 1).map(|fact| (fact.ord, fact.day)).collect();
-        active_days.sort_unstable();
+        let extras = CellExtras::new(&delta.extras);
         let run = Run {
             added: CellUsers::new(&delta.added),
             removed: CellUsers::new(&delta.removed),
-            counts: [CountKind::Entered, CountKind::Left, CountKind::Sessions]
-                .map(|kind| counts_of(kind, &delta.counts)),
-            active_days,
+            counts: [CountKind::Entered, CountKind::Left].map(|kind| counts_of(kind, &delta.counts)),
+            by_user: ByUser::new(&delta.added, &extras),
+            extras,
             removed_users,
         };
         run.cancelled()
@@ -58,7 +64,8 @@ impl Run {
             added: CellUsers::merge(&a.added, &b.added),
             removed: CellUsers::merge(&a.removed, &b.removed),
             counts: std::array::from_fn(|kind| net(merge_sorted(&a.counts[kind], &b.counts[kind]))),
-            active_days: merge_sorted(&a.active_days, &b.active_days),
+            extras: CellExtras::merge(&a.extras, &b.extras),
+            by_user: ByUser::merge(&a.by_user, &b.by_user),
             removed_users: merge_sorted(&a.removed_users, &b.removed_users),
         };
         run.cancelled()
@@ -68,8 +75,7 @@ impl Run {
     fn cancelled(mut self) -> Run {
         if !self.removed.keys.is_empty() {
             CellUsers::cancel(&mut self.added, &mut self.removed);
-            let removed_users = &self.removed_users;
-            self.active_days.retain(|(ord, _)| removed_users.binary_search(ord).is_err());
+            self.by_user.drop_users(&self.removed_users);
         }
         self
     }
@@ -78,19 +84,14 @@ impl Run {
         &self.counts[kind as usize]
     }
 
-    /// The days of one user that this run adds, ascending.
-    pub fn days_of(&self, ord: u32) -> impl Iterator<Item = Day> {
-        let start = self.active_days.partition_point(|(other, _)| *other < ord);
-        self.active_days[start..].iter().take_while(move |(other, _)| *other == ord).map(|(_, day)| *day)
-    }
-
     pub fn removes(&self, ord: u32) -> bool {
         self.removed_users.binary_search(&ord).is_ok()
     }
 
     /// How many entries of cells it holds: what folding it takes.
     pub fn entries(&self) -> usize {
-        self.added.ords.len() + self.removed.ords.len() + self.counts.iter().map(Vec::len).sum::<usize>()
+        let counts = self.counts.iter().map(Vec::len).sum::<usize>();
+        self.added.ords.len() + self.removed.ords.len() + self.extras.n.len() + counts
     }
 }
 
@@ -164,6 +165,66 @@ impl CellUsers {
     }
 }
 
+impl CellExtras {
+    fn new(extras: &[Extra]) -> CellExtras {
+        let mut entries = Vec::with_capacity(extras.len() * 4);
+        for extra in extras {
+            for (i, cell) in Cell::touched(extra.team, extra.service).into_iter().enumerate() {
+                if extra.cells >> i & 1 == 1 {
+                    entries.push((cell.key(Level::Day, extra.day), extra.ord, extra.n));
+                }
+            }
+        }
+        entries.sort_unstable();
+        let mut out = CellExtras::default();
+        entries.into_iter().for_each(|(key, ord, n)| out.push(key, ord, n));
+        out.drop_zero();
+        out
+    }
+
+    fn merge(a: &CellExtras, b: &CellExtras) -> CellExtras {
+        let mut out = CellExtras::default();
+        let (mut left, mut right) = (a.iter().peekable(), b.iter().peekable());
+        loop {
+            let from_left = match (left.peek(), right.peek()) {
+                (Some(a), Some(b)) => (a.0, a.1) <= (b.0, b.1),
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => break,
+            };
+            if let Some((key, ord, n)) = if from_left { left.next() } else { right.next() } {
+                out.push(key, ord, n);
+            }
+        }
+        out.drop_zero();
+        out
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (CellKey, u32, i32)> {
+        self.at.iter().zip(&self.n).map(|((key, ord), n)| (key, ord, *n))
+    }
+
+    /// Adds to the last entry if that is of the same user on the same cell's day.
+    fn push(&mut self, key: CellKey, ord: u32, n: i32) {
+        match self.n.last_mut() {
+            Some(last) if self.at.keys.last() == Some(&key) && self.at.ords.last() == Some(&ord) => *last += n,
+            _ => {
+                self.at.keys.push(key);
+                self.at.ords.push(ord);
+                self.n.push(n);
+            }
+        }
+    }
+
+    fn drop_zero(&mut self) {
+        if self.n.contains(&0) {
+            let (keys, ords) = self.iter().filter(|entry| entry.2 != 0).map(|(key, ord, _)| (key, ord)).unzip();
+            self.at = CellUsers { keys, ords };
+            self.n.retain(|n| *n != 0);
+        }
+    }
+}
+
 fn counts_of(kind: CountKind, counts: &[Count]) -> CellCounts {
     let mut counts: CellCounts = counts
         .iter()
@@ -187,7 +248,7 @@ fn net(mut counts: CellCounts) -> CellCounts {
     counts
 }
 
-fn merge_sorted<T: Copy + Ord>(a: &[T], b: &[T]) -> Vec<T> {
+pub(super) fn merge_sorted<T: Copy + Ord>(a: &[T], b: &[T]) -> Vec<T> {
     let mut out = Vec::with_capacity(a.len() + b.len());
     let (mut i, mut j) = (0, 0);
     while i < a.len() && j < b.len() {
@@ -206,6 +267,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Day;
 
     fn fact() -> impl Strategy<Value = Fact> {
         (0..40u32, 1..20u32, 1..4u32, 1..4u32, 1..16u8).prop_map(|(day, ord, team, service, cells)| Fact {
@@ -218,8 +280,8 @@ mod tests {
     }
 
     fn count() -> impl Strategy<Value = Count> {
-        (0..3usize, 0..3u32, 0..3u32, 0..5u32, -2..3i32).prop_map(|(kind, team, service, day, n)| Count {
-            kind: [CountKind::Entered, CountKind::Left, CountKind::Sessions][kind],
+        (0..2usize, 0..3u32, 0..3u32, 0..5u32, -2..3i32).prop_map(|(kind, team, service, day, n)| Count {
+            kind: [CountKind::Entered, CountKind::Left][kind],
             cell: Cell::new(team, service),
             day: Day::from_index(day).unwrap(),
             n,
@@ -240,12 +302,26 @@ mod tests {
                             fact.cells &= !(1 << i);
                         }
                     }
-                    delta.added.push(fact);
+                    delta.add(fact);
+                    // Up to two sessions, some of them by users who were not active.
+                    let seen = fact.ord % 3;
+                    delta.count_pair(
+                        fact.day,
+                        fact.ord,
+                        (fact.team, fact.service),
+                        fact.cells | seen as u8,
+                        seen as i32,
+                    );
                 }
+                delta.net();
                 deltas.push(delta);
             }
-            let removed = deltas.iter().flat_map(|delta| &delta.added).filter(|fact| fact.ord < 5).copied().collect();
-            deltas.push(Delta { removed, ..Delta::default() });
+            let mut last = Delta::default();
+            let gone = |fact: &&Fact| fact.ord < 5;
+            last.removed = deltas.iter().flat_map(|delta| &delta.added).filter(gone).copied().collect();
+            let extras = deltas.iter().flat_map(|delta| &delta.extras).filter(|extra| extra.ord < 5);
+            last.extras = extras.map(|extra| Extra { n: -extra.n, ..*extra }).collect();
+            deltas.push(last);
             deltas
         })
     }
@@ -255,6 +331,7 @@ mod tests {
             added: deltas.iter().flat_map(|delta| delta.added.clone()).collect(),
             removed: deltas.iter().flat_map(|delta| delta.removed.clone()).collect(),
             counts: deltas.iter().flat_map(|delta| delta.counts.clone()).collect(),
+            extras: deltas.iter().flat_map(|delta| delta.extras.clone()).collect(),
         }
     }
 
@@ -276,9 +353,10 @@ mod tests {
         fn what_is_added_and_removed_in_one_run_leaves_no_trace(deltas in deltas()) {
             let run = Run::new(&all(&deltas));
             prop_assert!(run.removed.keys.is_empty());
-            prop_assert!(run.added.ords.iter().all(|ord| *ord >= 5));
-            prop_assert!(run.active_days.iter().all(|(ord, _)| *ord >= 5));
-            prop_assert!(run.added.iter().is_sorted() && run.active_days.is_sorted());
+            prop_assert!(run.added.ords.iter().chain(&run.extras.at.ords).all(|ord| *ord >= 5));
+            prop_assert!(run.extras.iter().is_sorted() && run.extras.n.iter().all(|n| *n != 0));
+            prop_assert!(run.by_user.next_user(0).is_none_or(|ord| ord >= 5));
+            prop_assert!(run.added.iter().is_sorted());
         }
     }
 }

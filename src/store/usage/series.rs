@@ -1,6 +1,5 @@
 //! The figures of each period of a range.
 
-use super::delta::CountKind;
 use super::figures::{Selection, UsageSnapshot, collect};
 use super::lattice::Cell;
 use super::node;
@@ -55,8 +54,12 @@ fn activity_by_day(snapshot: &UsageSnapshot, cell: Cell, range: DateRange) -> Re
     node::for_each_day(snapshot.conn, cell, range, |day, users, sessions| {
         sums[index(day)] = (users as i64, sessions);
     })?;
-    snapshot.overlay.for_each_user(cell, range, |day, _, n| sums[index(day)].0 += n);
-    snapshot.overlay.for_each_count(CountKind::Sessions, cell, range, |day, n| sums[index(day)].1 += n);
+    snapshot.overlay.for_each_user(cell, range, |day, _, n| {
+        // A user who is there and a session that starts, unless its extra says otherwise.
+        sums[index(day)].0 += n;
+        sums[index(day)].1 += n;
+    });
+    snapshot.overlay.for_each_extra(cell, range, |day, _, n| sums[index(day)].1 += n);
     let count = |n: i64| u64::try_from(n).map_err(|_| damaged());
     sums.into_iter()
         .map(|(users, sessions)| {

@@ -13,7 +13,7 @@
 //! event, and the first that starts after it.
 
 use super::days::{Days, Touch};
-use super::delta::{CountKind, Delta};
+use super::delta::Delta;
 use super::lattice::Cell;
 use super::user_day::GapSession;
 use crate::error::Result;
@@ -30,7 +30,7 @@ struct Place {
     index: usize,
 }
 
-/// Takes in one event and reports to `delta` the signed changes of the sessions that start on a day and touch a cell.
+/// Takes in one event and reports to `delta` the signed changes of the user's sessions that start on a day and touch a cell.
 /// Errors if a day cannot be loaded, or if the loaded days contradict each other.
 pub fn join(days: &mut Days, event: Touch, delta: &mut Delta) -> Result<()> {
     let at = event.at.unix_micros();
@@ -143,11 +143,7 @@ fn touch(days: &mut Days, place: Place, pairs: &[(u32, u32)], delta: &mut Delta)
         let index = record.position_or_insert(team, service) as u32;
         let touched = &mut record.sessions[place.index].touched;
         touched.insert(touched.partition_point(|other| *other < index), index);
-        for (bit, cell) in Cell::touched(team, service).into_iter().enumerate() {
-            if cells >> bit & 1 == 1 {
-                delta.count(CountKind::Sessions, cell, place.day, 1);
-            }
-        }
+        delta.count_pair(place.day, days.ord, (team, service), cells, 1);
     }
     Ok(())
 }
@@ -158,9 +154,7 @@ fn remove(days: &mut Days, place: Place, delta: &mut Delta) -> Result<(i64, Vec<
     let record = days.change(place.day)?;
     let session = record.sessions.remove(place.index);
     let pairs: Vec<(u32, u32)> = record.pairs(&session).collect();
-    for cell in Cell::touched_by(pairs.iter().copied()) {
-        delta.count(CountKind::Sessions, cell, place.day, -1);
-    }
+    delta.count_session(place.day, days.ord, pairs.iter().copied(), -1);
     Ok((session.end, pairs))
 }
 

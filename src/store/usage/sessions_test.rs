@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::usage::test_store::sessions_by_user;
 use crate::store::usage::user_day::{Activity, UserDay, quarter};
 
 const SECOND: i64 = 1_000_000;
@@ -18,9 +19,9 @@ impl Kept {
     fn take(&mut self, batch: &[Touch]) {
         let rows = &self.rows;
         let mut load = |day: Day| rows.get(&day).map(|bytes| UserDay::decode(bytes, day)).transpose();
-        let mut days = Days::new(&mut load);
+        let mut days = Days::new(1, &mut load);
         for event in batch {
-            days.note_activity(1, *event, &mut self.reported).unwrap();
+            days.note_activity(*event, &mut self.reported).unwrap();
             join(&mut days, *event, &mut self.reported).unwrap();
         }
         let changed: Vec<(Day, UserDay)> = days.into_changed().collect();
@@ -32,12 +33,7 @@ impl Kept {
     }
 
     fn counts(&self) -> BTreeMap<(Day, Cell), i32> {
-        let mut counts = BTreeMap::new();
-        for count in &self.reported.counts {
-            *counts.entry((count.day, count.cell)).or_default() += count.n;
-        }
-        counts.retain(|_, n| *n != 0);
-        counts
+        sessions_by_user(&self.reported).into_iter().map(|((day, _, cell), n)| ((day, cell), n)).collect()
     }
 
     /// The (day, cell) pairs of the reported facts, each as often as it was reported.
@@ -209,12 +205,12 @@ fn a_session_may_last_for_weeks_from_whichever_end_it_grows() {
 fn a_known_event_changes_no_day() {
     let events = [touch_at(0, 1, 1), touch_at(600 * SECOND, 1, 2), touch_at(86_000 * SECOND, 1, 1)];
     let mut load = |_| Ok(None);
-    let mut days = Days::new(&mut load);
+    let mut days = Days::new(1, &mut load);
     events.iter().for_each(|event| join(&mut days, *event, &mut Delta::default()).unwrap());
     let records: BTreeMap<Day, UserDay> = days.into_changed().collect();
 
     let mut load = |day: Day| Ok(records.get(&day).cloned());
-    let mut days = Days::new(&mut load);
+    let mut days = Days::new(1, &mut load);
     let mut delta = Delta::default();
     events.iter().for_each(|event| join(&mut days, *event, &mut delta).unwrap());
     assert_eq!((days.into_changed().count(), delta), (0, Delta::default()));
@@ -224,6 +220,6 @@ fn a_known_event_changes_no_day() {
 fn a_day_that_points_back_at_no_session_is_an_error() {
     for reaches_back in [1, u32::MAX] {
         let mut load = |day: Day| Ok((day == Day::UNIX_EPOCH).then(|| UserDay { reaches_back, ..UserDay::default() }));
-        assert!(join(&mut Days::new(&mut load), touch_at(0, 1, 1), &mut Delta::default()).is_err());
+        assert!(join(&mut Days::new(1, &mut load), touch_at(0, 1, 1), &mut Delta::default()).is_err());
     }
 }

@@ -47,24 +47,43 @@ pub fn encode(users: &[u32], out: &mut Vec<u8>) {
 /// The ords of a packed set, ascending. Errors if it is damaged.
 pub fn decode(body: &[u8]) -> Result<Vec<u32>> {
     let mut users = vec![];
+    decode_into(body, &mut users)?;
+    Ok(users)
+}
+
+/// The same in place of what `users` held, for those who unpack many.
+pub fn decode_into(body: &[u8], users: &mut Vec<u32>) -> Result<()> {
+    users.clear();
     match Packed::open(body)? {
-        Packed::List(list) => for_each_listed(list, |ord| {
-            users.push(ord);
-            Ok(())
-        })?,
-        Packed::Words(base, words) => {
-            for (i, word) in words.chunks_exact(WORD_BYTES).enumerate() {
-                let mut rest = word_of(word);
-                let start = u32::try_from(base + i).ok().and_then(|word| word.checked_mul(WORD_BITS));
-                let start = start.ok_or_else(damaged)?;
-                while rest != 0 {
-                    users.push(start + rest.trailing_zeros());
-                    rest &= rest - 1;
-                }
-            }
+        Packed::List(list) => decode_list(list.rest(), users),
+        Packed::Words(base, words) => decode_words(base, words, users),
+    }
+}
+
+fn decode_list(list: &[u8], users: &mut Vec<u32>) -> Result<()> {
+    // A byte an entry at the least.
+    users.reserve(list.len());
+    let mut cursor = Cursor::new(list);
+    let mut next = 0u32;
+    while !cursor.is_empty() {
+        let step = cursor.u32()?;
+        next = next.checked_add(step).filter(|_| step > 0 || users.is_empty()).ok_or_else(damaged)?;
+        users.push(next);
+    }
+    Ok(())
+}
+
+fn decode_words(base: usize, words: &[u8], users: &mut Vec<u32>) -> Result<()> {
+    for (i, word) in words.chunks_exact(WORD_BYTES).enumerate() {
+        let mut rest = word_of(word);
+        let start = u32::try_from(base + i).ok().and_then(|word| word.checked_mul(WORD_BITS));
+        let start = start.ok_or_else(damaged)?;
+        while rest != 0 {
+            users.push(start + rest.trailing_zeros());
+            rest &= rest - 1;
         }
     }
-    Ok(users)
+    Ok(())
 }
 
 enum Packed<'a> {

@@ -66,13 +66,11 @@ impl SpanKey {
         let days = self.days();
         let from = from.max(cell.key(Level::Day, days.start()));
         let to = to.min(key_after(cell.key(Level::Day, days.end())));
-        let counted = |kind| from < to && !counts_between(run.counts(kind), from, to).is_empty();
         match self.kind {
-            SpanKind::Count(kind) => counted(kind),
+            SpanKind::Count(kind) => from < to && !counts_between(run.counts(kind), from, to).is_empty(),
             _ => {
-                let active = [&run.added, &run.removed].into_iter();
-                from < to && active.into_iter().any(|column| !column.between(from, to).is_empty())
-                    || counted(CountKind::Sessions)
+                let mut columns = [&run.added, &run.removed, &run.extras.at].into_iter();
+                from < to && columns.any(|column| !column.between(from, to).is_empty())
             }
         }
     }

@@ -1,4 +1,4 @@
-use super::super::delta::{Count, CountKind, Delta, Fact};
+use super::super::delta::{Count, CountKind, Delta, Extra, Fact};
 use super::super::lattice::{Level, NONE};
 use super::super::span::{Active, SpanKind};
 use super::super::user_set::UserSet;
@@ -68,7 +68,7 @@ fn a_fold_takes_out_the_spans_it_changes_and_no_other() {
 #[test]
 fn a_fold_of_counts_takes_out_their_sums() {
     let cache = SpanCache::new(PLENTY);
-    let keys = [CountKind::Entered, CountKind::Left, CountKind::Sessions].map(|kind| (kind, Cell::ALL));
+    let keys = [CountKind::Entered, CountKind::Left].map(|kind| (kind, Cell::ALL));
     for (kind, cell) in keys {
         let sums = SpanKey::over_all(SpanKind::Count(kind));
         cache.put(0, cell, sums, span(1));
@@ -77,11 +77,21 @@ fn a_fold_of_counts_takes_out_their_sums() {
         let run = Run::new(&Delta { counts: vec![count], ..Delta::default() });
         let folds = cache.folded(&run, CellKey::from_sql(0), cell.key(Level::Day, day("2025-01-01")));
         assert!(cache.get(folds, cell, sums).is_none());
-        let has_month = cache.get(folds, cell, key(SpanKind::Month, "2024-05-01")).is_some();
-        assert_eq!(has_month, kind != CountKind::Sessions, "{kind:?}");
+        assert!(cache.get(folds, cell, key(SpanKind::Month, "2024-05-01")).is_some());
         cache.state.lock().recent.clear();
         cache.state.lock().folds = 0;
     }
+}
+
+#[test]
+fn a_fold_of_sessions_takes_out_what_counts_them() {
+    let cache = SpanCache::new(PLENTY);
+    let [month, other] = ["2024-05-01", "2024-06-01"].map(|start| key(SpanKind::Month, start));
+    [month, other].into_iter().for_each(|key| cache.put(0, team(2), key, span(1)));
+    let extra = Extra { day: day("2024-05-05"), ord: 1, team: 2, service: NONE, cells: 0b0010, n: 1 };
+    let run = Run::new(&Delta { extras: vec![extra], ..Delta::default() });
+    let folds = cache.folded(&run, CellKey::from_sql(0), team(3).key(Level::Day, Day::MIN));
+    assert!(cache.get(folds, team(2), month).is_none() && cache.get(folds, team(2), other).is_some());
 }
 
 #[test]

@@ -6,13 +6,16 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::delta::{CountKind, Delta};
+use super::explicit::ExplicitSession;
 use super::facts::{Bounds, Facts};
+use super::history::UserHistory;
 use super::lattice::Cell;
+use super::run::Run;
 use super::user::User;
+use super::user_day::UserDay;
 use crate::error::Result;
-use crate::model::{Change, Day, History, Id, Registration, Timestamp, UsageEvent};
+use crate::model::{Change, DateRange, Day, History, Id, Registration, Timestamp, UsageEvent};
 use crate::store::digest::DigestKey;
-use crate::store::varint::damaged;
 
 pub const BOUNDS: Bounds = Bounds { teams_max: 100, services_max: 100 };
 const NOON: i64 = 43_200_000_000;
@@ -51,8 +54,8 @@ impl Store {
 
     pub fn erase(&mut self, user_id: &str, history: History) -> (bool, Delta) {
         let mut delta = Delta::default();
-        let days = |ord: u32| active_days(&self.conn, ord);
-        let found = self.facts.erase(&self.conn, &id(user_id), history, &days, &mut delta).unwrap();
+        let history_of = |ord: u32| history_of(&self.conn, ord);
+        let found = self.facts.erase(&self.conn, &id(user_id), history, &history_of, &mut delta).unwrap();
         delta.net();
         (found, delta)
     }
@@ -66,16 +69,22 @@ impl Store {
     }
 }
 
-/// The writer gets these from the rollups.
-fn active_days(conn: &Connection, ord: u32) -> Result<Vec<Day>> {
-    let mut days = vec![];
-    for key in conn.prepare("select key from usage_user_day")?.query_map([], |row| row.get::<_, i64>(0))? {
-        let key = key?;
-        if key & 0xfff_ffff == i64::from(ord) {
-            days.push(Day::from_index((key >> 28) as u32).ok_or_else(damaged)?);
+/// The writer gets it from the rollups.
+fn history_of(conn: &Connection, ord: u32) -> Result<UserHistory> {
+    let mut delta = Delta::default();
+    let all = DateRange::new(Day::MIN, Day::MAX).unwrap();
+    UserDay::for_each(conn, all, |day, whose, user_day| {
+        if whose == ord {
+            user_day.facts(day, ord).for_each(|fact| delta.add(fact));
+            user_day.count_sessions(day, ord, 1, &mut delta);
         }
-    }
-    Ok(days)
+        Ok(())
+    })?;
+    ExplicitSession::of_user(conn, ord)?.iter().for_each(|session| session.count(ord, 1, &mut delta));
+    let (run, mut history) = (Run::new(&delta), UserHistory::default());
+    let changes = run.by_user.of(ord);
+    history.take_in(changes.pairs(), changes.extras())?;
+    Ok(history)
 }
 
 pub fn key() -> DigestKey {
@@ -115,6 +124,27 @@ pub fn sum(delta: &Delta, kind: CountKind, cell: Cell) -> i32 {
     delta.counts.iter().filter(|count| (count.kind, count.cell) == (kind, cell)).map(|count| count.n).sum()
 }
 
+/// By how much the sessions of a cell grow.
+pub fn sessions(delta: &Delta, cell: Cell) -> i32 {
+    sessions_by_user(delta).into_iter().filter(|((_, _, of), _)| *of == cell).map(|(_, n)| n).sum()
+}
+
+/// By how much the sessions of each user grow by day and cell, where they do.
+pub fn sessions_by_user(delta: &Delta) -> BTreeMap<(Day, u32, Cell), i32> {
+    let facts = [(&delta.added, 1), (&delta.removed, -1)];
+    let facts = facts.into_iter().flat_map(|(facts, n)| facts.iter().map(move |fact| (fact, n)));
+    let facts = facts.map(|(fact, n)| (fact.day, fact.ord, fact.team, fact.service, fact.cells, n));
+    let extras = delta.extras.iter().map(|e| (e.day, e.ord, e.team, e.service, e.cells, e.n));
+    let mut sums = BTreeMap::new();
+    for (day, ord, team, service, cells, n) in facts.chain(extras) {
+        for (bit, cell) in Cell::touched(team, service).into_iter().enumerate() {
+            *sums.entry((day, ord, cell)).or_default() += i32::from(cells >> bit & 1) * n;
+        }
+    }
+    sums.retain(|_, n| *n != 0);
+    sums
+}
+
 pub fn events(users: &'static [&'static str]) -> impl Strategy<Value = Vec<UsageEvent>> {
     let user = prop::sample::select(users);
     let minutes = prop_oneof![-90..90i64, (-8..8i64).prop_map(|n| n * 720), (-100..100i64).prop_map(|n| n * 30)];
@@ -133,11 +163,12 @@ pub fn name_all(store: &mut Store) -> Delta {
     store.record(&[event("namer", 0, "red", "mail", ""), event("namer", 0, "blue", "chat", "")])
 }
 
-/// What the rollups hold after these deltas: counts, and active (day, ord, cell).
+/// What the rollups hold after these deltas: counts, active (day, ord, cell), and sessions by it.
 #[derive(PartialEq, Eq, Debug, Default)]
 pub struct Rolled {
     pub counts: BTreeMap<(CountKind, Cell, Day), i32>,
     pub active: BTreeSet<(Day, u32, Cell)>,
+    pub sessions: BTreeMap<(Day, u32, Cell), i32>,
 }
 
 impl Rolled {
@@ -146,6 +177,10 @@ impl Rolled {
             *self.counts.entry((count.kind, count.cell, count.day)).or_default() += count.n;
         }
         self.counts.retain(|_, n| *n != 0);
+        for (place, n) in sessions_by_user(delta) {
+            *self.sessions.entry(place).or_default() += n;
+        }
+        self.sessions.retain(|_, n| *n != 0);
         for (facts, is_added) in [(&delta.added, true), (&delta.removed, false)] {
             for fact in facts {
                 for (bit, cell) in Cell::touched(fact.team, fact.service).into_iter().enumerate() {

@@ -14,7 +14,6 @@ use super::lattice::{Cell, CellKey, Level};
 use super::node::summable;
 use super::span::{Span, SpanKey, SpanKind};
 use super::user::User;
-use super::user_day::UserDay;
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 use crate::store::varint::damaged;
@@ -63,6 +62,12 @@ pub fn total_users_by_period(snapshot: &UsageSnapshot, cell: Cell, periods: &[Da
     periods.iter().zip(absent).map(total).collect()
 }
 
+/// From the start of the first to the end of the last.
+fn whole(periods: &[DateRange]) -> DateRange {
+    let (first, last) = (periods[0], periods[periods.len() - 1]);
+    DateRange::new(first.start(), last.end()).expect("periods follow each other")
+}
+
 /// How many irregular users are in scope but deactivated before the period and not active in it, for each period.
 fn absent_by_period(snapshot: &UsageSnapshot, cell: Cell, periods: &[DateRange]) -> Result<Vec<i64>> {
     // Changes from one period to the next; summed up at the end.
@@ -93,23 +98,16 @@ fn absent_by_period(snapshot: &UsageSnapshot, cell: Cell, periods: &[DateRange])
 /// The indices of the periods behind the user's deactivation in which it was active under the cell; each once.
 fn active_periods(snapshot: &UsageSnapshot, user: &User, cell: Cell, periods: &[DateRange]) -> Result<Vec<usize>> {
     let left = user.deactivated_at.map(|at| at.day());
+    let range = whole(periods);
     let mut active = vec![];
-    for day in snapshot.overlay.active_days(snapshot.conn, user.ord)? {
-        let period = periods.partition_point(|period| period.end() < day);
-        let counts = Some(day) > left && periods.get(period).is_some_and(|period| period.contains(day));
-        if counts && active.last() != Some(&period) && is_active(snapshot.conn, user.ord, day, cell)? {
+    for one in snapshot.overlay.history(snapshot.conn, user.ord)?.uses(cell, range)? {
+        let period = periods.partition_point(|period| period.end() < one.day);
+        let counts = one.is_active && Some(one.day) > left && periods.get(period).is_some();
+        if counts && active.last() != Some(&period) {
             active.push(period);
         }
     }
     Ok(active)
-}
-
-/// Whether a user that was active on the day was so under the cell.
-fn is_active(conn: &Connection, ord: u32, day: Day, cell: Cell) -> Result<bool> {
-    if cell == Cell::ALL {
-        return Ok(true);
-    }
-    Ok(UserDay::load(conn, day, ord)?.is_some_and(|user_day| user_day.is_active(cell)))
 }
 
 /// The sum of a count over all days up to and including `end`. None if it is not in memory.

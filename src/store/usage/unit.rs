@@ -3,7 +3,7 @@
 use super::delta::CountKind;
 use super::lattice::{Cell, CellKey, Level};
 use super::overlay::key_after;
-use super::run::{CellUsers, Run, counts_between};
+use super::run::{CellExtras, CellUsers, Run, counts_between};
 use crate::model::{DateRange, Day};
 
 /// What a run changes in one cell in one year.
@@ -22,15 +22,30 @@ pub struct DayChange<'a> {
     pub day: Day,
     pub added: &'a [u32],
     pub removed: &'a [u32],
-    pub sessions: i64,
+    /// The users whose extras change, and by how much.
+    pub extra_ords: &'a [u32],
+    pub extras: &'a [i32],
+}
+
+impl DayChange<'_> {
+    /// By how much the users of the day grow.
+    pub fn users(&self) -> i64 {
+        self.added.len() as i64 - self.removed.len() as i64
+    }
+
+    /// By how much the sum of its extras grows.
+    pub fn extra(&self) -> i64 {
+        self.extras.iter().copied().map(i64::from).sum()
+    }
 }
 
 impl<'a> Unit<'a> {
     /// The first unit that holds an entry at or behind the cursor; cursors stand between units.
     pub fn next(run: &'a Run, cursor: CellKey) -> Option<Unit<'a>> {
-        let users = [&run.added, &run.removed].map(|column| first_from(&column.keys, |key| *key, cursor));
-        let counts = [CountKind::Entered, CountKind::Left, CountKind::Sessions]
-            .map(|kind| first_from(run.counts(kind), |(key, _)| *key, cursor));
+        let users =
+            [&run.added, &run.removed, &run.extras.at].map(|column| first_from(&column.keys, |key| *key, cursor));
+        let counts =
+            [CountKind::Entered, CountKind::Left].map(|kind| first_from(run.counts(kind), |(key, _)| *key, cursor));
         let first = users.into_iter().chain(counts).flatten().min()?;
         let (cell, start) = (first.cell(), first.day().year_start());
         let year = DateRange::new(start, start.year_end()).expect("a year ends after its start");
@@ -45,9 +60,10 @@ impl<'a> Unit<'a> {
         })
     }
 
-    /// In entries; a day's sessions and a count weigh one each.
+    /// In entries; a day and a count weigh one each.
     pub fn weight(&self) -> usize {
-        let days: usize = self.days.iter().map(|day| 1 + day.added.len() + day.removed.len()).sum();
+        let entries = |day: &DayChange| day.added.len() + day.removed.len() + day.extras.len();
+        let days: usize = self.days.iter().map(|day| 1 + entries(day)).sum();
         days + self.entered.len() + self.left.len()
     }
 }
@@ -57,21 +73,26 @@ fn first_from<T>(sorted: &[T], key: impl Fn(&T) -> CellKey, from: CellKey) -> Op
 }
 
 fn day_changes(run: &Run, from: CellKey, to: CellKey) -> Vec<DayChange<'_>> {
-    let mut sessions = counts_between(run.counts(CountKind::Sessions), from, to).iter().peekable();
     let (mut added, mut removed) = (Feed::new(&run.added, from, to), Feed::new(&run.removed, from, to));
+    let (mut extra_ords, mut extras) = extras_between(&run.extras, from, to);
     let mut days = vec![];
-    let heads = |added: &Feed, removed: &Feed, sessions: Option<CellKey>| {
-        [added.head(), removed.head(), sessions].into_iter().flatten().min()
-    };
-    while let Some(key) = heads(&added, &removed, sessions.peek().map(|entry| entry.0)) {
+    while let Some(key) = [added.head(), removed.head(), extra_ords.head()].into_iter().flatten().min() {
+        let ords = extra_ords.take(key);
+        let (of_day, rest) = extras.split_at(ords.len());
+        extras = rest;
         days.push(DayChange {
             day: key.day(),
             added: added.take(key),
             removed: removed.take(key),
-            sessions: sessions.next_if(|entry| entry.0 == key).map_or(0, |entry| entry.1),
+            extra_ords: ords,
+            extras: of_day,
         });
     }
     days
+}
+
+fn extras_between(extras: &CellExtras, from: CellKey, to: CellKey) -> (Feed<'_>, &[i32]) {
+    (Feed::new(&extras.at, from, to), &extras.n[extras.at.between(from, to)])
 }
 
 /// Gives out the ords of one key after another.
@@ -104,7 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::usage::delta::{Count, Delta, Fact};
+    use crate::store::usage::delta::{Count, Delta, Extra, Fact};
 
     /// Facts and counts of a few cells over three years, of users that were removed too.
     fn run() -> impl Strategy<Value = Run> {
@@ -112,7 +133,11 @@ mod tests {
         let day = (near - 360..near + 370).prop_map(|index| Day::from_index(index).unwrap());
         let fact = (day.clone(), 1..9u32, 1..4u32, 1..3u32, 0..16u8)
             .prop_map(|(day, ord, team, service, cells)| Fact { day, ord, team, service, cells });
-        let kinds = prop_oneof![Just(CountKind::Entered), Just(CountKind::Left), Just(CountKind::Sessions)];
+        let extra = (fact.clone(), -2..3i32).prop_map(|(fact, n)| {
+            let Fact { day, ord, team, service, cells } = fact;
+            Extra { day, ord, team, service, cells, n }
+        });
+        let kinds = prop_oneof![Just(CountKind::Entered), Just(CountKind::Left)];
         let count = (kinds, 0..3u32, 0..3u32, day, -2..3i32).prop_map(|(kind, team, service, day, n)| Count {
             kind,
             cell: Cell::new(team, service),
@@ -120,8 +145,10 @@ mod tests {
             n,
         });
         let facts = || proptest::collection::vec(fact.clone(), 0..40);
-        (facts(), facts(), proptest::collection::vec(count, 0..40)).prop_map(|(added, removed, counts)| {
-            let mut delta = Delta { added, removed, counts };
+        let lists =
+            (facts(), facts(), proptest::collection::vec(count, 0..40), proptest::collection::vec(extra, 0..40));
+        lists.prop_map(|(added, removed, counts, extras)| {
+            let mut delta = Delta { added, removed, counts, extras };
             delta.net();
             Run::new(&delta)
         })
@@ -149,9 +176,9 @@ mod tests {
             prop_assert_eq!(&CellUsers { keys, ords }, &run.added);
             let (keys, ords) = users(|day| day.removed.to_vec());
             prop_assert_eq!(&CellUsers { keys, ords }, &run.removed);
-            let sessions: Vec<(CellKey, i64)> =
-                days().map(|(key, day)| (key, day.sessions)).filter(|(_, n)| *n != 0).collect();
-            prop_assert_eq!(&sessions, run.counts(CountKind::Sessions));
+            let (keys, ords) = users(|day| day.extra_ords.to_vec());
+            let n = days().flat_map(|(_, day)| day.extras.to_vec()).collect();
+            prop_assert_eq!(&CellExtras { at: CellUsers { keys, ords }, n }, &run.extras);
             let entered: Vec<_> = units.iter().flat_map(|unit| unit.entered).copied().collect();
             prop_assert_eq!(&entered, run.counts(CountKind::Entered));
             let left: Vec<_> = units.iter().flat_map(|unit| unit.left).copied().collect();

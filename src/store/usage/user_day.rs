@@ -1,10 +1,8 @@
 //! One user's activity on one day. Its packed form is in `day_codec`.
 
-use std::collections::HashSet;
+use rusqlite::{Connection, OptionalExtension, Statement, named_params, params};
 
-use rusqlite::{Connection, OptionalExtension, Statement, named_params};
-
-use super::delta::{CountKind, Delta, Fact};
+use super::delta::{Delta, Fact};
 use super::lattice::Cell;
 use crate::error::Result;
 use crate::model::{DateRange, Day, Timestamp};
@@ -47,8 +45,8 @@ impl UserDay {
 
     /// As [`UserDay::load`], for those who load many: `select` is [`SELECT_DAY`], prepared once.
     pub fn load_with(select: &mut Statement, day: Day, ord: u32) -> Result<Option<UserDay>> {
-        let decode = |row: &rusqlite::Row| Ok(UserDay::decode(row.get_ref("facts")?.as_blob()?, day));
-        select.query_row(named_params! {":key": row_key(day, ord)}, decode).optional()?.transpose()
+        let decode = |row: &rusqlite::Row| Ok(UserDay::decode(row.get_ref(0)?.as_blob()?, day));
+        select.query_row(params![row_key(day, ord)], decode).optional()?.transpose()
     }
 
     /// Calls with every user-day of the range, in order of day, then ord. Ends with the first error.
@@ -73,11 +71,6 @@ impl UserDay {
         Ok(())
     }
 
-    /// Whether there was an event on this day that counts in the cell.
-    pub fn is_active(&self, cell: Cell) -> bool {
-        self.active_pairs().any(|(team, service)| cell.covers(team, service))
-    }
-
     /// Gap sessions that start on this day and touch the cell.
     pub fn sessions_touching(&self, cell: Cell) -> u64 {
         let touches = |session: &&GapSession| self.pairs(session).any(|(team, service)| cell.covers(team, service));
@@ -89,26 +82,16 @@ impl UserDay {
         self.activities.iter().filter(|activity| activity.quarters != 0).map(|a| (a.team, a.service))
     }
 
-    /// The activity as it might have come in: each cell of the day is in exactly one of the facts. For days as they are
-    /// read from the database, whose pairs are sorted.
+    /// The activity as it might have come in: each cell of the day is in exactly one of the facts.
     pub fn facts(&self, day: Day, ord: u32) -> impl Iterator<Item = Fact> {
-        let mut last_team = None;
-        let mut services = HashSet::new();
-        self.active_pairs().map(move |(team, service)| {
-            let is_first = last_team.is_none();
-            let is_new_team = last_team.replace(team) != Some(team);
-            let is_new_service = services.insert(service);
-            let cells = u8::from(is_first) | u8::from(is_new_team) << 1 | u8::from(is_new_service) << 2 | 1 << 3;
-            Fact { day, ord, team, service, cells }
-        })
+        let fact = move |((team, service), cells)| Fact { day, ord, team, service, cells };
+        Cell::first_touched_by(self.active_pairs()).into_iter().map(fact)
     }
 
     /// Reports that each session that starts on this day is there `n` times more.
-    pub fn count_sessions(&self, day: Day, n: i32, delta: &mut Delta) {
+    pub fn count_sessions(&self, day: Day, ord: u32, n: i32, delta: &mut Delta) {
         for session in &self.sessions {
-            for cell in Cell::touched_by(self.pairs(session)) {
-                delta.count(CountKind::Sessions, cell, day, n);
-            }
+            delta.count_session(day, ord, self.pairs(session), n);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, params};
 
 use super::user::User;
 use super::user_day::ORD_BITS;
@@ -40,7 +40,7 @@ impl Users {
     /// A user nobody has seen before gets the next ord, and a name; its own row is for the caller to store. None if
     /// there is no ord left.
     pub fn find_or_create(&mut self, conn: &Connection, key: &DigestKey, user_id: &str) -> Result<Option<&mut User>> {
-        if self.cache.get_mut(user_id).is_none() {
+        if !self.cache.holds(user_id) {
             let digest = key.digest(Kind::User, user_id);
             let user = match User::find_by_digest(conn, &digest)? {
                 Some(user) => user,
@@ -55,26 +55,25 @@ impl Users {
     fn create(&mut self, conn: &Connection, user_id: &str, digest: [u8; 16]) -> Result<User> {
         const INSERT_NAME: &str = "insert into usage_user_name (ord, user_id) values (:ord, :user_id)";
         let ord = self.next_ord;
-        conn.prepare_cached(INSERT_NAME)?.execute(named_params! {":ord": ord, ":user_id": user_id})?;
+        conn.prepare_cached(INSERT_NAME)?.execute(params![ord, user_id])?;
         self.new_keys.push((digest, ord));
         self.next_ord += 1;
         Ok(User::new(ord))
     }
 
-    /// Stores users that a batch has changed, and the keys of those it has created. Ends the batch: what it has looked
-    /// up is in the cache until here.
-    pub fn store(&mut self, conn: &Connection, mut changed: Vec<(u32, &str)>) -> Result<()> {
+    /// Takes note that a user of the batch has changed: it may take more room now.
+    pub fn weigh(&mut self, user_id: &str) {
+        self.cache.weigh(user_id);
+    }
+
+    /// Stores the keys of the users that a batch has created. Ends the batch: what it has looked up is in the cache
+    /// until here.
+    pub fn end_batch(&mut self, conn: &Connection) -> Result<()> {
         const INSERT_KEY: &str = "insert into usage_user_key (digest, ord) values (:digest, :ord)";
-        changed.sort_unstable();
-        changed.dedup();
-        for (_, user_id) in changed {
-            self.cache.get_mut(user_id).expect("a batch keeps what it has looked up").store(conn)?;
-            self.cache.weigh(user_id);
-        }
         self.new_keys.sort_unstable();
         let mut insert = conn.prepare_cached(INSERT_KEY)?;
         for (digest, ord) in self.new_keys.drain(..) {
-            insert.execute(named_params! {":digest": digest, ":ord": ord})?;
+            insert.execute(params![digest, ord])?;
         }
         self.cache.trim();
         Ok(())
@@ -106,13 +105,10 @@ struct Cached {
     weight: usize,
 }
 
-impl Cached {
-    fn new(user: User) -> Cached {
-        // A user with hundreds of thousands of pairs takes the room of thousands with a few.
-        const PAIRS_OF_A_USER: usize = 16;
-        let weight = 1 + user.pairs.len() / PAIRS_OF_A_USER;
-        Cached { user, weight }
-    }
+/// A user with hundreds of thousands of pairs takes the room of thousands with a few.
+fn weight_of(user: &User) -> usize {
+    const PAIRS_OF_A_USER: usize = 16;
+    1 + user.pairs.len() / PAIRS_OF_A_USER
 }
 
 impl Cache {
@@ -120,19 +116,27 @@ impl Cache {
         Cache { young: HashMap::new(), old: HashMap::new(), weight: 0, weight_max }
     }
 
-    fn get_mut(&mut self, user_id: &str) -> Option<&mut User> {
-        if let Some((user_id, cached)) = self.old.remove_entry(user_id) {
-            self.weight += cached.weight;
-            self.young.insert(user_id, cached);
+    /// Whether the user is there; it is a young one then.
+    fn holds(&mut self, user_id: &str) -> bool {
+        if self.young.contains_key(user_id) {
+            return true;
         }
+        let Some((user_id, cached)) = self.old.remove_entry(user_id) else { return false };
+        self.weight += cached.weight;
+        self.young.insert(user_id, cached);
+        true
+    }
+
+    /// Of young ones.
+    fn get_mut(&mut self, user_id: &str) -> Option<&mut User> {
         self.young.get_mut(user_id).map(|cached| &mut cached.user)
     }
 
+    /// `user`: one that the cache does not hold.
     fn insert(&mut self, user_id: &str, user: User) {
-        self.forget(user_id);
-        let cached = Cached::new(user);
-        self.weight += cached.weight;
-        self.young.insert(user_id.into(), cached);
+        let weight = weight_of(&user);
+        self.weight += weight;
+        self.young.insert(user_id.into(), Cached { user, weight });
     }
 
     fn forget(&mut self, user_id: &str) {
@@ -142,10 +146,10 @@ impl Cache {
 
     /// Takes note that a young user has changed: it may weigh more now.
     fn weigh(&mut self, user_id: &str) {
-        if let Some((user_id, cached)) = self.young.remove_entry(user_id) {
-            let reweighed = Cached::new(cached.user);
-            self.weight = self.weight - cached.weight + reweighed.weight;
-            self.young.insert(user_id, reweighed);
+        if let Some(cached) = self.young.get_mut(user_id) {
+            let weight = weight_of(&cached.user);
+            self.weight = self.weight - cached.weight + weight;
+            cached.weight = weight;
         }
     }
 
@@ -171,9 +175,9 @@ mod tests {
         for (ord, user_id) in ["asked", "left", "a", "b", "c", "d"].into_iter().enumerate() {
             cache.insert(user_id, User::new(ord as u32));
             cache.trim();
-            assert!(cache.get_mut("asked").is_some(), "after {user_id}");
+            assert!(cache.holds("asked"), "after {user_id}");
         }
-        assert!(cache.get_mut("left").is_none());
+        assert!(!cache.holds("left"));
         assert!(cache.young.len() + cache.old.len() <= 4);
     }
 
@@ -187,11 +191,12 @@ mod tests {
         assert_eq!((cache.young.len(), cache.old.len()), (2, 0));
         let pair = |team| Pair { team, service: NONE, first_day: Day::MIN };
         heavy.pairs = (NONE..2_000).map(pair).collect();
+        assert!(cache.holds("heavy"));
         *cache.get_mut("heavy").unwrap() = heavy;
         cache.weigh("heavy");
         cache.trim();
         assert_eq!((cache.young.len(), cache.old.len()), (0, 2));
-        assert!(cache.get_mut("light").is_some());
+        assert!(cache.holds("light"));
         cache.forget("light");
         assert_eq!(cache.weight, 0);
     }
@@ -204,6 +209,6 @@ mod tests {
         cache.insert("b", User::new(2));
         cache.forget("a");
         cache.forget("b");
-        assert!(cache.get_mut("a").is_none() && cache.get_mut("b").is_none());
+        assert!(!cache.holds("a") && !cache.holds("b"));
     }
 }

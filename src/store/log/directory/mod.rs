@@ -5,17 +5,21 @@
 //! count of one leaf's keys; a page is an interval of ranks, wherever it lies.
 //!
 //! Invariants: leaves lie side by side from [`START`] to [`END`] without a gap; a group has at least one leaf, the
-//! directory at least one group; a group's counts are the sum of its leaves'.
+//! directory at least one group; a group's counts are the sum of its leaves'; every floor is where a leaf begins
+//! (`floors`), so that of each severity a leaf holds all events or none.
 //!
 //! A directory is a value: clones share their groups, and a change copies only the groups and counts it touches. So
 //! each commit makes the next directory while readers go on with theirs, without a lock. No SQL in here: keys are
 //! given, and runs of keys are asked for.
+
+mod floors;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::cell::{Cell, CellFilter};
 use super::counts::Counts;
+use super::floors::Floors;
 use super::names::Names;
 use crate::model::{Position, Timestamp};
 
@@ -99,15 +103,18 @@ pub struct Directory {
     last: Position,
     /// The highest sequence number acknowledged; 0 if there is none.
     last_seq: i64,
+    /// What the events take in the file, those below the floors with them until they are removed.
+    bytes: u64,
+    floors: Floors,
 }
 
 impl Directory {
     /// From leaves in order, the first of which begins before every event; `last` is the greatest position that they and
-    /// all keys still to be added hold.
+    /// all keys still to be added hold. Nothing was retired yet: see [`Directory::hide`].
     pub fn new(shape: Shape, leaves: Vec<Leaf>, names: Arc<Names>, last: Position, last_seq: i64) -> Directory {
         debug_assert!(leaves.first().is_some_and(|leaf| leaf.first == START));
         let groups = into_groups(leaves, shape.group_leaves);
-        Directory { shape, groups, names, last, last_seq }
+        Directory { shape, groups, names, last, last_seq, bytes: 0, floors: Floors::NONE }
     }
 
     pub fn names(&self) -> &Arc<Names> {
@@ -120,6 +127,18 @@ impl Directory {
 
     pub fn last_seq(&self) -> i64 {
         self.last_seq
+    }
+
+    pub fn set_last_seq(&mut self, last_seq: i64) {
+        self.last_seq = last_seq;
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub fn set_bytes(&mut self, bytes: u64) {
+        self.bytes = bytes;
     }
 
     pub fn groups(&self) -> impl Iterator<Item = &Group> {
@@ -304,5 +323,4 @@ fn even_chunks(len: usize, wanted: usize) -> usize {
 }
 
 #[cfg(test)]
-#[path = "directory_test.rs"]
 mod tests;

@@ -1,0 +1,60 @@
+"""Building the product and the benches, and running them."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plan import REPOSITORY
+
+BENCHES = ["exports", "generate", "growth", "ingest", "mixed", "reports", "start", "wire"]
+
+
+class Failed(Exception):
+    """A program did not do what was asked of it; the message is for whoever reads the table."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    analytics: Path
+    benches: dict[str, Path]
+
+    def bench(self, name: str) -> str:
+        return str(self.benches[name])
+
+
+def build(analytics: Path | None) -> Programs:
+    """The release binary, unless another one is given, and the benches."""
+    if analytics is None:
+        analytics = _executables(["cargo", "build", "--release", "--locked", "--bin", "analytics"])["analytics"]
+    names = [argument for name in BENCHES for argument in ("--bench", name)]
+    return Programs(analytics.resolve(), _executables(["cargo", "bench", "--no-run", "--locked", *names]))
+
+
+def _executables(command: list[str]) -> dict[str, Path]:
+    """Name and path of everything that cargo has built."""
+    command = [*command, "--message-format=json-render-diagnostics"]
+    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command[:2])} failed")
+    messages = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
+    built = [message for message in messages if message.get("executable")]
+    return {message["target"]["name"]: Path(message["executable"]) for message in built}
+
+
+def run(command: Sequence[str | Path], **options: Any) -> str:
+    """What it says on standard output; fails with the end of what it said on standard error."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        panics = [nth for nth, line in enumerate(lines) if "panicked at" in line]
+        said = " ".join(lines[panics[0] :][:2] if panics else lines[-3:])
+        raise Failed(f"{Path(str(command[0])).name}: {said[-400:]}")
+    return str(done.stdout)
+
+
+def run_json(command: Sequence[str | Path], **options: Any) -> Any:
+    return json.loads(run(command, **options))

@@ -1,0 +1,85 @@
+//! A seeded history in memory, of any size: one event a user-day, days in order.
+
+use analytics::model::{Id, Severity, SystemEvent, Timestamp, UsageEvent};
+
+/// 2023-01-01T00:00:00Z.
+const FIRST_SECOND: i64 = 1_672_531_200;
+const DAY_SECONDS: i64 = 86_400;
+const TEAMS: u64 = 200;
+const SERVICES: u64 = 20;
+/// A prime that divides no sensible number of users.
+const STRIDE: u64 = 7_368_787;
+/// A log covers three years; a larger one is denser.
+const LOG_SPAN_MILLIS: u64 = 3 * 365 * 86_400_000;
+
+/// How many users there are, and how many of them are active on a day.
+#[derive(Clone, Copy)]
+pub struct Users {
+    pub all: u64,
+    pub of_a_day: u64,
+}
+
+/// The nth user-day. A day's users are all different, and so are its events' times.
+pub fn usage_event(users: Users, n: u64) -> UsageEvent {
+    let (day, nth) = (n / users.of_a_day, n % users.of_a_day);
+    let second = nth * DAY_SECONDS as u64 / users.of_a_day;
+    event_of(user_of(users, day, nth), day, second)
+}
+
+/// Users all over, beginning at a place that changes with the day; the first `users.all` of a day differ.
+pub fn user_of(users: Users, day: u64, nth: u64) -> u64 {
+    (Random(day).below(users.all) + nth * STRIDE) % users.all
+}
+
+pub fn event_of(user: u64, day: u64, second: u64) -> UsageEvent {
+    let mut random = Random(user);
+    let at = FIRST_SECOND + day as i64 * DAY_SECONDS + second as i64;
+    UsageEvent {
+        user_id: id(format!("user-{user:07}")),
+        at: Timestamp::from_unix_micros(at * 1_000_000).expect("a time within the calendar"),
+        team_id: Some(id(format!("team-{:03}", random.below(TEAMS)))),
+        service: Some(id(format!("service-{:02}", (random.next() ^ day) % SERVICES))),
+        session_id: None,
+    }
+}
+
+/// The nth event of a log that holds so many in three years: a message of 80 bytes, without id or attributes.
+pub fn log_event(n: u64, in_all: u64) -> SystemEvent {
+    let millis = (u128::from(LOG_SPAN_MILLIS) * u128::from(n) / u128::from(in_all)) as i64;
+    let mut random = Random(n);
+    let severity = match random.below(100) {
+        0 => Severity::Error,
+        1..=9 => Severity::Warning,
+        _ => Severity::Info,
+    };
+    let message = format!("GET /items/{:08} took {:4} ms for user", n % 99_999_999, random.below(2_000));
+    SystemEvent {
+        at: Timestamp::from_unix_micros((FIRST_SECOND * 1_000 + millis) * 1_000).expect("a time within the calendar"),
+        severity,
+        service: Some(id(format!("service-{:02}", random.below(SERVICES)))),
+        message: format!("{message:.<80}"),
+        event_id: None,
+        attributes: None,
+    }
+}
+
+fn id(text: String) -> Id {
+    Id::new(text).expect("an id")
+}
+
+/// SplitMix64.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}

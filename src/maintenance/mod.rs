@@ -1,0 +1,162 @@
+//! Retention: removes what has grown older than the settings keep it, behind the back of requests.
+//!
+//! The store removes in slices, each a job of its one writer. Between two of them there is a pause as long as the slice
+//! took, and none is asked for while much waits for the writer already.
+
+mod cutoffs;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use self::cutoffs::Cutoffs;
+use crate::audit::{Audit, Entry};
+use crate::clock::Clock;
+use crate::error::{Error, Kind, Result};
+use crate::model::{Day, Severity};
+use crate::store::Store;
+
+/// User-days that one slice looks at: some milliseconds of the writer's time.
+pub const USER_DAYS_PER_SLICE: usize = 2_000;
+/// The shortest pause between two slices; so long we wait, too, until folding has come further.
+pub const PAUSE_MIN: Duration = Duration::from_millis(5);
+/// With more items than this before the writer, a slice waits, but no longer than so.
+const QUEUE_ITEMS_MAX: usize = 1_000;
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// After the start, requests come first.
+const FIRST_AFTER: Duration = Duration::from_secs(10);
+/// After a failure it is tried again so soon, or after the interval, whichever is shorter.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// `[retention]` of the settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The age beyond which system events go, in the order of [`Severity::ALL`]; None: they stay.
+    pub log_ages: [Option<Duration>; Severity::ALL.len()],
+    /// What the log may take in the file.
+    pub log_bytes_max: Option<u64>,
+    /// The age beyond which base facts of usage go.
+    pub usage_facts_age: Option<Duration>,
+    /// How often to look.
+    pub interval: Duration,
+}
+
+/// Removes what is too old until it is stopped or dropped.
+pub struct Maintenance {
+    stopping: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Maintenance {
+    /// Must be called within the runtime.
+    pub fn start(store: Store, settings: Settings, audit: Audit, clock: Clock) -> Maintenance {
+        let (stopping, stopped) = watch::channel(false);
+        let sweeper = Sweeper { store, settings, audit, clock, stopped, told: String::new() };
+        Maintenance { stopping, task: tokio::spawn(sweeper.run()) }
+    }
+
+    /// Ends after the slice that is under way.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        let _ = self.task.await;
+    }
+}
+
+struct Sweeper {
+    store: Store,
+    settings: Settings,
+    audit: Audit,
+    clock: Clock,
+    stopped: watch::Receiver<bool>,
+    /// The failure that the operator has been told of.
+    told: String,
+}
+
+impl Sweeper {
+    async fn run(mut self) {
+        let mut wait = FIRST_AFTER.min(self.settings.interval);
+        while self.pause(wait).await {
+            let swept = self.sweep().await;
+            wait = match &swept {
+                Ok(()) => self.settings.interval,
+                Err(_) => self.settings.interval.min(AGAIN_AFTER),
+            };
+            self.tell(swept.err());
+        }
+    }
+
+    /// Removes all that is too old now, or as much as was gone when it was stopped.
+    async fn sweep(&mut self) -> Result<()> {
+        let now = self.clock.unix_micros();
+        let cutoffs = Cutoffs::of(&self.settings, now);
+        let usage = self.sweep_usage(cutoffs.usage_before.unwrap_or(Day::MIN)).await;
+        self.store.note_pruning(now);
+        usage
+    }
+
+    /// What was begun is brought to its end even where the settings keep everything.
+    async fn sweep_usage(&mut self, before: Day) -> Result<()> {
+        let mut removed = 0;
+        let swept = loop {
+            match self.usage_slice(before).await {
+                Ok(Some(n)) => removed += n,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if removed > 0 {
+            let horizon = self.store.snapshot()?.usage_horizon()?.unwrap_or(Day::MIN);
+            self.audit.note(Entry::Pruned { what: "user-days", removed, before: horizon.to_string() });
+        }
+        swept
+    }
+
+    /// None if there is nothing left to go, or it is time to end.
+    async fn usage_slice(&mut self, before: Day) -> Result<Option<u64>> {
+        if !self.store.snapshot()?.is_usage_pruning_due(before)? || !self.wait_for_room().await {
+            return Ok(None);
+        }
+        let begun = self.clock.monotonic();
+        let pruned = self.store.prune_usage(before, USER_DAYS_PER_SLICE).await;
+        let took = self.clock.monotonic() - begun;
+        self.pause(took.max(PAUSE_MIN)).await;
+        match pruned {
+            Err(Error { kind: Kind::Busy { .. }, .. }) => Ok(Some(0)),
+            pruned => Ok(Some(pruned?.removed)),
+        }
+    }
+
+    /// Until the writer has little before it, within reason. False if it is time to end.
+    async fn wait_for_room(&mut self) -> bool {
+        let begun = self.clock.monotonic();
+        while self.store.queue_items() > QUEUE_ITEMS_MAX && self.clock.monotonic() - begun < WAIT_MAX {
+            if !self.pause(PAUSE_MIN).await {
+                return false;
+            }
+        }
+        !*self.stopped.borrow()
+    }
+
+    /// False if it is time to end.
+    async fn pause(&mut self, time: Duration) -> bool {
+        tokio::select! {
+            // A sender that is gone says the same: nobody holds the server any more.
+            _ = self.stopped.wait_for(|stopped| *stopped) => false,
+            () = tokio::time::sleep(time) => true,
+        }
+    }
+
+    /// The operator hears of a failure once, and of the next one when it is another.
+    fn tell(&mut self, failed: Option<Error>) {
+        let message = failed.map(|error| error.message).unwrap_or_default();
+        if !message.is_empty() && message != self.told {
+            let _ = writeln!(std::io::stderr(), "warning: retention is not kept for now: {message}");
+        }
+        self.told = message;
+    }
+}
+
+#[cfg(test)]
+mod tests;

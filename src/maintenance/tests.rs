@@ -1,0 +1,126 @@
+use tempfile::TempDir;
+
+use super::*;
+use crate::model::{DateRange, Figures, Id, LogFilter, Start, TimeOrder, Timestamp, UsageEvent, UsageFilter};
+use crate::store;
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+struct Room {
+    store: Store,
+    audit: Audit,
+    clock: Clock,
+    _directory: TempDir,
+}
+
+impl Room {
+    /// At 2025-06-15, with an event of a user on each of these days.
+    async fn with(days: &[&str]) -> Room {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(Timestamp::parse("2025-06-15T12:00:00Z").unwrap().unix_micros());
+        let store = Store::open(&store::testing::settings(&directory), clock.clone()).unwrap();
+        let events = days.iter().map(|day| event(day)).collect();
+        assert_eq!(store.record(events).await, Ok(vec![]));
+        Room { audit: Audit::new(store.clone(), clock.clone()), store, clock, _directory: directory }
+    }
+
+    fn sweeper(&self, usage_facts_age: Option<Duration>) -> (watch::Sender<bool>, Sweeper) {
+        let (stopping, stopped) = watch::channel(false);
+        let (store, settings, audit) = (self.store.clone(), settings(usage_facts_age), self.audit.clone());
+        (stopping, Sweeper { store, settings, audit, clock: self.clock.clone(), stopped, told: String::new() })
+    }
+
+    fn figures(&self) -> Figures {
+        let all = DateRange::new(Day::MIN, Day::MAX).unwrap();
+        self.store.snapshot().unwrap().figures(all, &UsageFilter::default()).unwrap()
+    }
+
+    fn horizon(&self) -> Option<String> {
+        self.store.snapshot().unwrap().usage_horizon().unwrap().map(|day| day.to_string())
+    }
+
+    fn left_before(&self, day: &str) -> u64 {
+        self.store.snapshot().unwrap().prunable_usage(Day::parse(day).unwrap()).unwrap().user_days
+    }
+}
+
+fn settings(usage_facts_age: Option<Duration>) -> Settings {
+    Settings { log_ages: [None; 3], log_bytes_max: None, usage_facts_age, interval: Duration::from_millis(1) }
+}
+
+fn event(day: &str) -> UsageEvent {
+    UsageEvent {
+        user_id: Id::new("ann").unwrap(),
+        at: Timestamp::parse(&format!("{day}T10:00:00Z")).unwrap(),
+        team_id: None,
+        service: None,
+        session_id: None,
+    }
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_settings_say_goes_and_the_trail_tells_of_it() {
+    let room = Room::with(&["2023-01-01", "2024-05-31", "2024-06-01", "2025-06-01"]).await;
+    let before = room.figures();
+    assert_eq!(before.total_sessions, 4);
+    let (_stopping, mut sweeper) = room.sweeper(Some(YEAR));
+    sweeper.sweep().await.unwrap();
+    assert_eq!((room.horizon().as_deref(), room.left_before("2026-01-01")), (Some("2024-06-01"), 2));
+    assert_eq!(room.figures(), before);
+
+    room.audit.flush().await;
+    let snapshot = room.store.snapshot().unwrap();
+    let trail = snapshot.page(&LogFilter::default(), TimeOrder::OldestFirst, Start::Offset(0), 10).unwrap().events;
+    let messages: Vec<_> = trail.iter().map(|event| event.message.as_str()).collect();
+    assert_eq!(messages, ["retention removed 2 user-days before 2024-06-01"]);
+    let stats = room.store.stats();
+    assert_eq!((stats.pruned_user_days, stats.pruning_unix_micros), (2, Some(room.clock.unix_micros())));
+}
+
+#[tokio::test]
+async fn where_nothing_is_too_old_nothing_is_written() {
+    let room = Room::with(&["2024-07-01"]).await;
+    let (_stopping, mut sweeper) = room.sweeper(Some(YEAR));
+    sweeper.sweep().await.unwrap();
+    let commits = room.store.stats().commits;
+    sweeper.sweep().await.unwrap();
+    let (_stopping, mut keeps_all) = room.sweeper(None);
+    keeps_all.sweep().await.unwrap();
+    assert_eq!((room.store.stats().commits, room.horizon().as_deref()), (commits, Some("2024-06-01")));
+}
+
+#[tokio::test]
+async fn what_was_begun_is_brought_to_its_end_by_settings_that_keep_everything() {
+    let room = Room::with(&["2023-01-01", "2023-01-02"]).await;
+    let begun = room.store.prune_usage(Day::parse("2024-01-31").unwrap(), 1).await.unwrap();
+    assert!(begun.is_raised && !begun.is_done);
+    let (_stopping, mut sweeper) = room.sweeper(None);
+    sweeper.sweep().await.unwrap();
+    assert_eq!((room.horizon().as_deref(), room.left_before("0001-01-01")), (Some("2024-01-01"), 0));
+    let again = room.store.prune_usage(Day::MIN, 1).await.unwrap();
+    assert!(again.is_done && !again.is_raised && again.removed == 0);
+}
+
+#[tokio::test]
+async fn nothing_more_goes_once_it_is_to_stop() {
+    let room = Room::with(&["2023-01-01"]).await;
+    let (stopping, mut sweeper) = room.sweeper(Some(YEAR));
+    stopping.send_replace(true);
+    sweeper.sweep().await.unwrap();
+    assert_eq!(room.horizon(), None);
+    sweeper.run().await;
+}
+
+#[tokio::test]
+async fn the_task_works_by_itself_and_stops_when_asked() {
+    let room = Room::with(&["2023-01-01"]).await;
+    let store = room.store.clone();
+    let task = Maintenance::start(store, settings(Some(YEAR)), room.audit.clone(), room.clock.clone());
+    let begun = room.clock.monotonic();
+    while room.left_before("2024-06-01") > 0 {
+        assert!(room.clock.monotonic() - begun < Duration::from_secs(20), "nothing went");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    task.stop().await;
+    assert_eq!(room.horizon().as_deref(), Some("2024-06-01"));
+}
