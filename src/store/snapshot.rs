@@ -277,3 +277,7 @@ impl Drop for Snapshot<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "snapshot_test.rs"]
+mod tests;
