@@ -70,14 +70,15 @@ pub fn figures_in_memory(overlay: &Overlay, range: DateRange, filter: &UsageFilt
 fn everyone(source: &Source, cell: Cell, range: DateRange) -> Result<Option<Figures>> {
     let Some(irregular) = source.irregular_before(range.start())? else { return Ok(None) };
     let Some(gathered) = source.gather(cell, range)? else { return Ok(None) };
-    let mut total = |is_active: &dyn Fn(u32) -> bool| total_users(source, cell, range, &irregular, is_active);
-    let sessions = sessions(source, cell, range, &gathered)?;
+    let total_sessions = sessions(source, cell, range, &gathered)?;
     let (total_users, active_users) = match gathered.users_if_single() {
         // Whom one set holds need not be counted again.
-        Some(users) if irregular.is_empty() && !source.overlay.has_users(cell, range) => (total(&|_| false)?, users),
-        _ => count_users(source, cell, range, &gathered, &mut total)?,
+        Some(users) if irregular.is_empty() && !source.overlay.has_users(cell, range) => {
+            (total_users(source, cell, range, &irregular, |_| false)?, users)
+        }
+        _ => count_users(source, cell, range, &gathered, &irregular)?,
     };
-    Ok(total_users.map(|total_users| Figures { total_users, active_users, total_sessions: sessions }))
+    Ok(total_users.map(|total_users| Figures { total_users, active_users, total_sessions }))
 }
 
 thread_local! {
@@ -85,20 +86,20 @@ thread_local! {
     static ROOM: RefCell<UserBits> = RefCell::new(UserBits::new(0));
 }
 
-/// What `total` makes of the active users, and how many these are.
+/// As [`total_users`], and how many of them were active.
 fn count_users(
     source: &Source,
     cell: Cell,
     range: DateRange,
     gathered: &Gathered,
-    total: &mut dyn FnMut(&dyn Fn(u32) -> bool) -> Result<Option<u64>>,
+    irregular: &[User],
 ) -> Result<(Option<u64>, u64)> {
     // Comes back only if it is clear again: not after an error.
     let mut bits = ROOM.replace(UserBits::new(0));
     bits.resize(source.overlay.ord_end);
     gathered.unite(&mut bits)?;
     source.overlay.correct_users(cell, range, &mut bits)?;
-    let total_users = total(&|ord| bits.contains(ord))?;
+    let total_users = total_users(source, cell, range, irregular, |ord| bits.contains(ord))?;
     let active_users = match gathered.take_out(&mut bits) {
         Some(taken) => taken + source.overlay.take_out_users(cell, range, &mut bits),
         None => {

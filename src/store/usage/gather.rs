@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use super::kept::Irregular;
 use super::lattice::Cell;
 use super::node;
+use super::node_reads::clip;
 use super::overlay::Overlay;
 use super::sets::{self, UserBits};
 use super::span::{Active, Span, SpanKey, SpanKind};
@@ -23,6 +24,9 @@ pub struct Source<'a> {
     pub conn: Option<&'a Connection>,
     pub overlay: &'a Overlay,
 }
+
+/// From a day to the first, or the last, of its period.
+type Border = fn(Day) -> Day;
 
 /// The spans that a range comes down to.
 #[derive(Default)]
@@ -125,7 +129,7 @@ impl Source<'_> {
     ) -> Result<bool> {
         let touching = years.iter().filter(|(year, _)| year.start() <= range.end() && range.start() <= year.end());
         for (year, has_union) in touching {
-            let within = within(*year, range);
+            let within = clip(*year, range);
             let is_there = match *has_union && within == *year {
                 true => self.add_whole(cell, SpanKind::Year, year.start(), to)?.is_some(),
                 false => self.add_quarters(cell, within, to)?,
@@ -162,7 +166,7 @@ impl Source<'_> {
         &self,
         cell: Cell,
         kind: SpanKind,
-        borders: (fn(Day) -> Day, fn(Day) -> Day),
+        borders: (Border, Border),
         range: DateRange,
         to: &mut Gathered,
         part: impl Fn(DateRange, &mut Gathered) -> Result<bool>,
@@ -233,10 +237,4 @@ fn load_days(conn: &Connection, cell: Cell, third: DateRange) -> Result<Span> {
         Ok(())
     })?;
     Ok(Span::Days(days.into_boxed_slice()))
-}
-
-/// The part of a period that lies in the range; the two must touch.
-fn within(period: DateRange, range: DateRange) -> DateRange {
-    DateRange::new(period.start().max(range.start()), period.end().min(range.end()))
-        .expect("the period touches the range")
 }

@@ -37,6 +37,7 @@ pub mod lattice;
 mod model_test;
 mod names;
 mod node;
+mod node_reads;
 mod overlay;
 mod packed_delta;
 mod presence;
