@@ -75,3 +75,7 @@ impl Snapshot<'_> {
         log::retirable(&self.log(), cutoffs)
     }
 }
+
+#[cfg(test)]
+#[path = "retire_test.rs"]
+mod tests;

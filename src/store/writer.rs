@@ -6,7 +6,7 @@
 //! process (`Store::failure`), because a server that can only say 503 is worse than one that restarts.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, named_params};
 use tokio::sync::watch;
@@ -32,6 +32,10 @@ use crate::model::{History, Id, Registration, Rejected, Retired, Timestamp};
 const GROUP_ITEMS_MAX: usize = 4_000;
 /// How long an idle writer sleeps before it looks at housekeeping again.
 const IDLE: Duration = Duration::from_millis(200);
+/// The same while much space is to be given back, which is done in pieces of some milliseconds.
+const IDLE_WHEN_SHRINKING: Duration = Duration::from_millis(5);
+/// A piece follows the other after so long even if the writer never rests: what is being removed shall not fill the disk.
+const SHRINKING_PAUSE: Duration = Duration::from_millis(100);
 /// The same while there is no room: folding would only fail again, and every failure loads the memory anew.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
 
@@ -52,6 +56,9 @@ pub struct Writer {
     scrub: bool,
     /// The last transaction found no room.
     is_full: bool,
+    /// The file may hold much free space.
+    is_shrinking: bool,
+    shrunk_at: Option<Instant>,
 }
 
 impl Writer {
@@ -86,6 +93,8 @@ impl Writer {
             scrub,
             checkpoints: Checkpoints::new(settings),
             is_full: false,
+            is_shrinking: false,
+            shrunk_at: None,
         };
         Ok((writer, views))
     }
@@ -110,6 +119,7 @@ impl Writer {
         match self.is_full {
             true => IDLE_WHEN_FULL,
             false if self.usage.is_folding() => Duration::ZERO,
+            false if self.is_shrinking => IDLE_WHEN_SHRINKING,
             false => IDLE,
         }
     }
@@ -126,7 +136,8 @@ impl Writer {
         }
         progress.tell(&outcome);
         settled?;
-        self.checkpoint_if_due()
+        self.checkpoint_if_due()?;
+        self.shrink_if_due()
     }
 
     /// After a failure: back to the state of the last commit. Errors if the failure is one to end with.
@@ -238,6 +249,7 @@ impl Writer {
             self.log.raise(&self.conn, &retirement.cutoffs)?;
         }
         let (removed, is_swept) = self.log.sweep(&self.conn, retirement.rows_max)?;
+        self.is_shrinking |= removed > 0;
         Ok(Retired { removed, is_done: is_swept && !waits_for_exports, waits_for_exports })
     }
 
@@ -258,7 +270,20 @@ impl Writer {
             let waiting = self.checkpoints.while_idle(&self.conn, &self.clock)?;
             self.stats.set_wal_pages(waiting);
         }
-        give_space_back(&self.conn)
+        self.shrink()
+    }
+
+    /// What it moves lies in the WAL, and is written back like any commit.
+    fn shrink(&mut self) -> Result<()> {
+        self.is_shrinking = give_space_back(&self.conn)?;
+        self.shrunk_at = Some(self.clock.monotonic());
+        if self.is_shrinking { self.checkpoint_if_due() } else { Ok(()) }
+    }
+
+    fn shrink_if_due(&mut self) -> Result<()> {
+        let now = self.clock.monotonic();
+        let is_due = self.shrunk_at.is_none_or(|at| now.saturating_duration_since(at) >= SHRINKING_PAUSE);
+        if self.is_shrinking && is_due { self.shrink() } else { Ok(()) }
     }
 
     fn checkpoint_if_due(&mut self) -> Result<()> {
