@@ -29,9 +29,10 @@ const READERS_WAIT_MIN: Duration = Duration::from_millis(50);
 const READERS_WAIT_MAX: Duration = Duration::from_secs(5);
 /// After it waited in vain, it is let be for so many times as long.
 const PAUSE: u32 = 4;
-/// Free pages above which space is given back to the file system while idle, and how many at a time.
+/// Free pages above which space is given back to the file system while nobody waits, and how many at a time: each may mean
+/// that another page is moved, some 10 us.
 const FREE_PAGES_MAX: i64 = 4_096;
-const VACUUM_PAGES: i64 = 1_024;
+const VACUUM_PAGES: i64 = 512;
 
 /// Keeps the WAL short, with a thread that writes back most of it.
 pub struct Checkpoints {
@@ -136,19 +137,23 @@ pub(super) fn checkpoint(conn: &Connection, mode: &str) -> Result<bool> {
     put_off_if_full(is_busy.map(|is_busy| !is_busy))
 }
 
-/// Gives some free space back to the file system, if there is much of it.
-pub fn give_space_back(conn: &Connection) -> Result<()> {
-    let free: i64 = conn.prepare_cached("pragma freelist_count")?.query_row([], |row| row.get(0))?;
-    if free <= FREE_PAGES_MAX {
-        return Ok(());
+/// Gives some free space back to the file system, if there is much of it. Says whether there is more.
+pub fn give_space_back(conn: &Connection) -> Result<bool> {
+    if !is_space_free(conn)? {
+        return Ok(false);
     }
     let vacuum = || -> Result<bool> {
-        let mut vacuum = conn.prepare(&format!("pragma incremental_vacuum({VACUUM_PAGES})"))?;
+        let mut vacuum = conn.prepare_cached(&format!("pragma incremental_vacuum({VACUUM_PAGES})"))?;
         let mut rows = vacuum.query([])?;
         while rows.next()?.is_some() {}
         Ok(true)
     };
-    put_off_if_full(vacuum()).map(drop)
+    Ok(put_off_if_full(vacuum())? && is_space_free(conn)?)
+}
+
+fn is_space_free(conn: &Connection) -> Result<bool> {
+    let free: i64 = conn.prepare_cached("pragma freelist_count")?.query_row([], |row| row.get(0))?;
+    Ok(free > FREE_PAGES_MAX)
 }
 
 fn put_off_if_full(done: Result<bool>) -> Result<bool> {

@@ -6,7 +6,7 @@
 //! process (`Store::failure`), because a server that can only say 503 is worse than one that restarts.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, named_params};
 use tokio::sync::watch;
@@ -34,6 +34,10 @@ const GROUP_ITEMS_MAX: usize = 4_000;
 const IDLE: Duration = Duration::from_millis(200);
 /// Having found nothing to do so often in a row (for five seconds), it takes up what is better done late than never.
 const QUIET_AFTER: u32 = 25;
+/// The same while much space is to be given back, which is done in pieces of some milliseconds.
+const IDLE_WHEN_SHRINKING: Duration = Duration::from_millis(5);
+/// A piece follows the other after so long even if the writer never rests: what is being removed shall not fill the disk.
+const SHRINKING_PAUSE: Duration = Duration::from_millis(100);
 /// The same while there is no room: folding would only fail again, and every failure loads the memory anew.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
 
@@ -58,6 +62,9 @@ pub struct Writer {
     is_full: bool,
     /// How often in a row there was nothing to do.
     idle_times: u32,
+    /// The file may hold much free space.
+    is_shrinking: bool,
+    shrunk_at: Option<Instant>,
 }
 
 impl Writer {
@@ -94,6 +101,8 @@ impl Writer {
             checkpoints: Checkpoints::new(settings),
             is_full: false,
             idle_times: 0,
+            is_shrinking: false,
+            shrunk_at: None,
         };
         Ok((writer, views))
     }
@@ -118,6 +127,7 @@ impl Writer {
         match self.is_full {
             true => IDLE_WHEN_FULL,
             false if self.usage.is_folding() => Duration::ZERO,
+            false if self.is_shrinking => IDLE_WHEN_SHRINKING,
             false => IDLE,
         }
     }
@@ -135,7 +145,8 @@ impl Writer {
         }
         progress.tell(&outcome);
         settled?;
-        self.checkpoint_if_due()
+        self.checkpoint_if_due()?;
+        self.shrink_if_due()
     }
 
     /// After a failure: back to the state of the last commit. Errors if the failure is one to end with.
@@ -256,6 +267,7 @@ impl Writer {
             self.log.raise(&self.conn, &retirement.cutoffs)?;
         }
         let (removed, is_swept) = self.log.sweep(&self.conn, retirement.rows_max)?;
+        self.is_shrinking |= removed > 0;
         Ok(Retired { removed, is_done: is_swept && !waits_for_exports, waits_for_exports })
     }
 
@@ -272,7 +284,7 @@ impl Writer {
             self.settle(&outcome)?;
             return self.checkpoint_if_due();
         }
-        self.idle_times = self.idle_times.saturating_add(1);
+        self.idle_times = self.idle_times.saturating_add(u32::from(!self.is_shrinking));
         if self.idle_times == QUIET_AFTER {
             self.usage.settle_down();
         }
@@ -280,7 +292,20 @@ impl Writer {
             let waiting = self.checkpoints.while_idle(&self.conn, &self.clock)?;
             self.stats.set_wal_pages(waiting);
         }
-        give_space_back(&self.conn)
+        self.shrink()
+    }
+
+    /// What it moves lies in the WAL, and is written back like any commit.
+    fn shrink(&mut self) -> Result<()> {
+        self.is_shrinking = give_space_back(&self.conn)?;
+        self.shrunk_at = Some(self.clock.monotonic());
+        if self.is_shrinking { self.checkpoint_if_due() } else { Ok(()) }
+    }
+
+    fn shrink_if_due(&mut self) -> Result<()> {
+        let now = self.clock.monotonic();
+        let is_due = self.shrunk_at.is_none_or(|at| now.saturating_duration_since(at) >= SHRINKING_PAUSE);
+        if self.is_shrinking && is_due { self.shrink() } else { Ok(()) }
     }
 
     fn checkpoint_if_due(&mut self) -> Result<()> {

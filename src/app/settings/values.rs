@@ -182,6 +182,7 @@ impl Values {
             log_bytes_max: Some(self.number("retention.log_bytes_max")).filter(|bytes| *bytes > 0),
             usage_facts_age: self.age("retention.usage_facts"),
             interval: self.duration("retention.interval"),
+            exports_time_limit: self.duration("exports.time_limit"),
         }
     }
 

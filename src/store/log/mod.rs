@@ -2,9 +2,10 @@
 //!
 //! [`LogWriter`] appends: an event's row (`event`), its id (`ids`), its place in the order of time (`order`). The
 //! [`Directory`] counts events per run of that order and per `cell`; `leaves` keeps it in the database. `page` and
-//! `arrivals` read, `check` recounts, `rebuild` makes anew what follows from the
-//! events.
+//! `arrivals` read, `check` recounts, `rebuild` makes anew what follows from the events. `floors` say what was retired:
+//! readers see nothing below them, and `retire` removes the rows behind.
 
+mod access;
 mod arrivals;
 mod cell;
 mod check;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rusqlite::{Connection, Row, named_params};
 
 use super::LogSnapshot;
+use super::access::Access;
 use super::cell::{Cell, CellFilter};
 use super::directory::{Directory, Key, Slice};
 use crate::error::Result;
@@ -61,31 +62,22 @@ pub fn kept_of(snapshot: &LogSnapshot, leaf: &Range<Position>, filter: &CellFilt
     filter.kept(snapshot.directory.floors().kept_at(leaf.start.at))
 }
 
-// The span of cells comes first: it alone turns away most keys under a filter by service.
-const COUNT: &str = "
-    select count(*) from log_order
-    where (at, seq) >= (:from_at, :from_seq) and (at, seq) < (:to_at, :to_seq)
-      and cell between :cell_min and :cell_max and :severities >> (cell & 3) & 1";
-
 fn count(conn: &Connection, run: &Range<Position>, filter: &CellFilter) -> Result<u64> {
     if run.is_empty() {
         return Ok(0);
     }
-    let (cell_min, cell_max) = filter.span();
-    let mut statement = conn.prepare_cached(COUNT)?;
-    let count = statement.query_row(
-        named_params! {
-            ":from_at": run.start.at.unix_micros(),
-            ":from_seq": run.start.seq,
-            ":to_at": run.end.at.unix_micros(),
-            ":to_seq": run.end.seq,
-            ":cell_min": cell_min,
-            ":cell_max": cell_max,
-            ":severities": filter.severity_bits(),
-        },
-        |row| row.get::<_, i64>(0),
-    )?;
-    Ok(count as u64)
+    let access = Access::of(filter);
+    let mut statement = conn.prepare_cached(access.count())?;
+    let bounds = [
+        (":from_at", run.start.at.unix_micros()),
+        (":from_seq", run.start.seq),
+        (":to_at", run.end.at.unix_micros()),
+        (":to_seq", run.end.seq),
+    ];
+    access.bind(&mut statement, filter, &bounds)?;
+    let mut rows = statement.raw_query();
+    let count = rows.next()?.map(|row| row.get::<_, i64>(0)).transpose()?;
+    Ok(count.unwrap_or(0) as u64)
 }
 
 /// The positions of matching events with these ranks, in order of time.
@@ -99,30 +91,24 @@ pub fn positions(snapshot: &LogSnapshot, ranks: Range<u64>, filter: &CellFilter)
     if positions.len() as u64 == wanted { Ok(positions) } else { Err(damaged()) }
 }
 
-const SLICE: &str = "
-    select at, seq from log_order
-    where (at, seq) >= (:from_at, :from_seq) and (at, seq) < (:to_at, :to_seq)
-      and cell between :cell_min and :cell_max and :severities >> (cell & 3) & 1
-    order by at, seq
-    limit :take offset :skip";
-
 fn read_slice(conn: &Connection, slice: &Slice, filter: &CellFilter, positions: &mut Vec<Position>) -> Result<()> {
-    let (cell_min, cell_max) = filter.span();
-    let mut statement = conn.prepare_cached(SLICE)?;
-    let mut rows = statement.query(named_params! {
-        ":from_at": slice.run.start.at.unix_micros(),
-        ":from_seq": slice.run.start.seq,
-        ":to_at": slice.run.end.at.unix_micros(),
-        ":to_seq": slice.run.end.seq,
-        ":cell_min": cell_min,
-        ":cell_max": cell_max,
-        ":severities": filter.severity_bits(),
-        // Both are bounded by the counts of one leaf.
-        ":take": slice.take as i64,
-        ":skip": slice.skip as i64,
-    })?;
+    let access = Access::of(filter);
+    let mut statement = conn.prepare_cached(access.slice())?;
+    let bounds = [
+        (":from_at", slice.run.start.at.unix_micros()),
+        (":from_seq", slice.run.start.seq),
+        // Both are bounded by the counts of one leaf: so many matches lie in it, and its end need not be looked for.
+        (":take", slice.take as i64),
+        (":skip", slice.skip as i64),
+    ];
+    access.bind(&mut statement, filter, &bounds)?;
+    let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
-        positions.push(position(row, 0, 1)?);
+        let position = position(row, 0, 1)?;
+        if position >= slice.run.end {
+            return Err(damaged());
+        }
+        positions.push(position);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! - Rollups: [`rollup`] stores each delta and keeps it in the `overlay` as sorted `run`s, until `fold` has brought it
 //!   into the `node`s (user `sets` and sessions of a cell by day, month and year), the counts and the users' histories.
 //! - Reads: [`figures`], `series` and `groups` combine nodes and overlay; `totals` counts who is in scope, `presence`
-//!   answers for one user; `check` recomputes it all, `rebuild` makes it anew.
+//!   answers for one user from its `history`; `check` recomputes it all, `rebuild` makes it anew.
 
 #[cfg(test)]
 mod brute_force;
@@ -30,6 +30,7 @@ mod groups;
 mod history;
 mod history_codec;
 pub mod horizon;
+mod idle_users;
 pub mod inspect;
 mod kept;
 pub mod lattice;
@@ -52,6 +53,7 @@ mod sessions;
 mod sets;
 mod span;
 mod span_cache;
+mod starts;
 #[cfg(test)]
 mod test_store;
 mod totals;

@@ -6,10 +6,10 @@
 
 use std::borrow::Cow;
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, Row, named_params};
 
 use super::lattice::CellKey;
-pub use super::node_reads::{collect, collect_months, for_each_day, for_each_day_set, for_each_set, years};
+pub use super::node_reads::{collect, collect_months, for_each_dated_set, for_each_day, for_each_day_set, years};
 use super::sets;
 use crate::error::Result;
 use crate::model::Day;
@@ -73,12 +73,17 @@ impl Node {
 
 pub fn load(conn: &Connection, key: CellKey) -> Result<Option<Node>> {
     const SELECT_NODE: &str = "select kind, users, sessions, body, extras from usage_node where key = :key";
-    let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
-    let found = conn.prepare_cached(SELECT_NODE)?.query_row(named_params! {":key": key.to_sql()}, read).optional()?;
-    let Some(found): Option<(i64, i64, i64, Vec<u8>, Vec<u8>)> = found else { return Ok(None) };
-    let (kind, users, sessions, body, extras) = found;
-    let users = u64::try_from(summable(users)?).map_err(|_| damaged())?;
-    Ok(Some(Node { kind: Kind::from_sql(kind)?, users, sessions: summable(sessions)?, body, extras }))
+    let read = |row: &Row| {
+        Ok(Node {
+            kind: Kind::from_sql(row.get(0)?)?,
+            users: u64::try_from(summable(row.get(1)?)?).map_err(|_| damaged())?,
+            sessions: summable(row.get(2)?)?,
+            body: row.get(3)?,
+            extras: row.get(4)?,
+        })
+    };
+    let mut select = conn.prepare_cached(SELECT_NODE)?;
+    select.query_and_then(named_params! {":key": key.to_sql()}, read)?.next().transpose()
 }
 
 /// A count of which any number can be added up. Errors on one that nobody can have counted.
@@ -171,51 +176,5 @@ fn decode_section<'a>(month: Day, cursor: &mut Cursor<'a>) -> Result<Section<'a>
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn month() -> Day {
-        Day::parse("2024-02-01").unwrap()
-    }
-
-    fn section() -> impl Strategy<Value = (u32, i32, Vec<u8>, Vec<u8>)> {
-        let bytes = || proptest::collection::vec(any::<u8>(), 0..9);
-        (any::<u32>(), any::<i32>(), bytes(), bytes())
-    }
-
-    proptest! {
-        #[test]
-        fn a_months_sections_are_read_as_they_were_written(sections in proptest::collection::btree_map(0..29u32, section(), 0..29)) {
-            let sections: Vec<Section> = sections
-                .into_iter()
-                .map(|(offset, (users, extra, set, extras))| Section {
-                    day: Day::from_index(month().index() + offset).unwrap(),
-                    users: users.into(),
-                    sessions: i64::from(users) + if extras.is_empty() { 0 } else { extra.into() },
-                    set: Cow::Owned(set),
-                    extras: Cow::Owned(extras),
-                })
-                .collect();
-            let body = encode_sections(month(), &sections);
-            prop_assert_eq!(super::sections(month(), &body)?, sections);
-        }
-
-        #[test]
-        fn damaged_sections_never_panic(body in proptest::collection::vec(any::<u8>(), 0..40)) {
-            if let Ok(sections) = sections(month(), &body) {
-                prop_assert!(sections.is_sorted_by(|a, b| a.day < b.day));
-                prop_assert!(sections.iter().all(|section| section.day.month_start() == month()));
-            }
-        }
-    }
-
-    #[test]
-    fn a_section_past_the_end_of_its_month_or_out_of_order_is_damage() {
-        for damaged in [&[29 << 1, 0, 0][..], &[2, 0, 0, 2, 0, 0], &[2, 0, 5, 0], &[3, 0, 0], &[3, 0, 0, 2, 5]] {
-            assert!(sections(month(), damaged).is_err(), "{damaged:?}");
-        }
-        assert_eq!(sections(month(), &[28 << 1, 0, 0]).map(|sections| sections.len()), Ok(1));
-    }
-}
+#[path = "node_test.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 mod files;
 mod outcomes;
 mod restarts;
+mod retention;
 mod sharing;
 
 use std::collections::HashSet;

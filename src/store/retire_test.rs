@@ -1,0 +1,119 @@
+use tempfile::TempDir;
+
+use crate::clock::Clock;
+use crate::model::{EventCutoffs, Id, LogFilter, Severity, SystemEvent, Timestamp};
+use crate::store::{Revision, Settings, Store, repair, testing};
+
+fn at(unix_micros: i64) -> Timestamp {
+    Timestamp::from_unix_micros(unix_micros).unwrap()
+}
+
+/// Every third is of the same severity; messages grow.
+fn event(n: i64) -> SystemEvent {
+    SystemEvent {
+        at: at(n),
+        severity: Severity::ALL[n as usize % 3],
+        service: None,
+        message: "m".repeat(n as usize),
+        event_id: (n % 4 == 0).then(|| Id::new(n.to_string()).unwrap()),
+        attributes: None,
+    }
+}
+
+fn settings(directory: &TempDir) -> Settings {
+    Settings { queue_items_max: 10_000, ..testing::settings(directory) }
+}
+
+fn store(directory: &TempDir) -> Store {
+    Store::open(&settings(directory), Clock::manual(0)).unwrap()
+}
+
+fn count(store: &Store) -> u64 {
+    store.snapshot().unwrap().count_events(&LogFilter::default()).unwrap()
+}
+
+fn revision(store: &Store) -> Revision {
+    store.snapshot().unwrap().log_revision()
+}
+
+async fn retire(store: &Store, cutoffs: EventCutoffs) -> u64 {
+    let mut removed = 0;
+    loop {
+        let retired = store.retire_events(cutoffs, Timestamp::MAX, 7).await.unwrap();
+        removed += retired.removed;
+        if retired.is_done {
+            return removed;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_cutoff_for_a_size_takes_the_oldest_events_and_no_more_than_needed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory);
+    store.append((1..=2_000).map(event).collect()).await.unwrap();
+    let size = store.snapshot().unwrap().log_size();
+    assert_eq!(store.log_cutoff_for(size).unwrap(), None);
+    for bytes_max in [size - 1, size / 2, 5_000, 0] {
+        let size = store.snapshot().unwrap().log_size();
+        let cutoff = store.log_cutoff_for(bytes_max).unwrap().unwrap();
+        let last = retire(&store, EventCutoffs::all(cutoff)).await;
+        let left = store.snapshot().unwrap().log_size();
+        // One event less would not have been enough.
+        let bytes_of_last = 2_200;
+        assert!(left <= bytes_max && left + bytes_of_last >= bytes_max.min(size), "{left} of {bytes_max}, {last} went");
+    }
+    assert_eq!((count(&store), store.snapshot().unwrap().log_size()), (0, 0));
+}
+
+#[tokio::test]
+async fn the_revision_grows_when_events_are_hidden_and_not_when_their_rows_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory);
+    store.append((1..=100).map(event).collect()).await.unwrap();
+    let before = revision(&store);
+    let cutoffs = EventCutoffs([Some(at(50)), None, Some(at(20))]);
+    store.retire_events(cutoffs, at(0), 3).await.unwrap();
+    let hidden = revision(&store);
+    assert_ne!(hidden, before);
+    assert_eq!(count(&store), 100 - 16 - 6);
+    retire(&store, cutoffs).await;
+    // A cutoff below a floor lowers nothing.
+    retire(&store, EventCutoffs([Some(at(49)), None, Some(at(0))])).await;
+    assert_eq!(revision(&store), hidden);
+    assert_eq!(store.snapshot().unwrap().event_floors(), cutoffs);
+}
+
+#[tokio::test]
+async fn an_event_before_its_floor_is_rejected_and_so_is_one_that_comes_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory);
+    store.append((1..=100).map(event).collect()).await.unwrap();
+    retire(&store, EventCutoffs([Some(at(50)), None, None])).await;
+    let again = [48, 50, 51].map(event);
+    let rejected = store.append(again.to_vec()).await.unwrap();
+    assert_eq!(rejected.iter().map(|rejected| rejected.index).collect::<Vec<_>>(), [0]);
+    for part in ["timestamp is before 1970-01-01T00:00:00.000050Z", "severity info", "retention.log_info"] {
+        assert!(rejected[0].message.contains(part), "{}", rejected[0].message);
+    }
+}
+
+#[tokio::test]
+async fn floors_outlive_the_process_and_a_repair_and_a_check_knows_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let cutoffs = EventCutoffs([Some(at(50)), None, Some(at(20))]);
+    let first = store(&directory);
+    first.append((1..=300).map(event).collect()).await.unwrap();
+    let retired = first.retire_events(cutoffs, at(0), 5).await.unwrap();
+    assert!(!retired.is_done);
+    let left = count(&first);
+    first.close();
+    drop(first);
+    repair(&settings(&directory), &Clock::manual(0)).unwrap();
+    let store = store(&directory);
+    assert_eq!((count(&store), store.snapshot().unwrap().event_floors()), (left, cutoffs));
+    assert_eq!(store.snapshot().unwrap().check().unwrap(), Vec::<String>::new());
+    retire(&store, cutoffs).await;
+    assert_eq!(store.snapshot().unwrap().check().unwrap(), Vec::<String>::new());
+    assert_eq!(count(&store), left);
+}
