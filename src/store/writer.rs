@@ -284,7 +284,7 @@ impl Writer {
             self.settle(&outcome)?;
             return self.checkpoint_if_due();
         }
-        self.idle_times = self.idle_times.saturating_add(1);
+        self.idle_times = self.idle_times.saturating_add(u32::from(!self.is_shrinking));
         if self.idle_times == QUIET_AFTER {
             self.usage.settle_down();
         }

@@ -232,7 +232,7 @@ impl Source<'_> {
 
 fn load_days(conn: &Connection, cell: Cell, third: DateRange) -> Result<Span> {
     let mut days = vec![];
-    node::for_each_day_set(conn, cell, third, |day, packed, sessions| {
+    node::for_each_dated_set(conn, cell, third, |day, packed, sessions| {
         days.push((day, Active { users: UserSet::new(&sets::decode(packed)?), sessions }));
         Ok(())
     })?;

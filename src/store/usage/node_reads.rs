@@ -98,7 +98,7 @@ pub fn years(conn: &Connection, cell: Cell) -> Result<Vec<(DateRange, bool)>> {
 }
 
 /// Calls with each day of a range within one month that has anything, its packed set of users and its sessions.
-pub fn for_each_day_set(
+pub fn for_each_dated_set(
     conn: &Connection,
     cell: Cell,
     range: DateRange,
@@ -159,7 +159,7 @@ pub fn for_each_day(
 }
 
 /// Calls with the packed set of each day of the range that has a node, and with the extras packed beside it.
-pub fn for_each_set(
+pub fn for_each_day_set(
     conn: &Connection,
     cell: Cell,
     range: DateRange,
