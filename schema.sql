@@ -43,7 +43,7 @@ create table usage_user (
   -- (team, service, first day) of every pair with an event: varints.
   pairs blob not null
 ) strict;
-create index usage_user_irregular on usage_user (deactivated_at) where irregular = 1;
+create index usage_user_deactivated on usage_user (irregular, deactivated_at) where deactivated_at is not null;
 
 -- The only place that holds a user's id. Rows are appended and never move, so erasing one overwrites it in place.
 create table usage_user_name (ord integer primary key, user_id text not null) strict;
@@ -111,7 +111,8 @@ create table usage_count (
   primary key (kind, key)
 ) strict, without rowid;
 
--- The days on which a user was active: delta varints.
+-- A user's history: by day, the (team, service) pairs in which it was active, and its extras (sessions that start on the
+-- day and touch a cell, less one where the user was active). Answers all about one user: src/store/usage/history.rs.
 create table usage_user_history (ord integer primary key, days blob not null) strict;
 
 -- ---------------------------------------------------------------------------------------------------------------------

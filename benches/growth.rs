@@ -7,7 +7,8 @@
 //! In order, 2,000 events a commit, to each size in turn: user-days (one event each) of a million users, or log events of
 //! 80 bytes. At each size the last of them are what "in order" means, then a sample comes late (by up to 30 days; of the
 //! log and, to tell, of usage too, from anywhere), and the same rows go into a bare table of a file of its own, with the
-//! same durability. CPU is of the whole process, in microseconds an event. Prints JSON, a line a size; leaves the file.
+//! same durability. CPU is of the whole process, in microseconds an event. Prints JSON, a line a size; leaves the file, which
+//! holds `held` user-days or events: those in order, and what the samples have added.
 
 #[path = "shared/history.rs"]
 mod history;
@@ -15,9 +16,10 @@ mod history;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use analytics::app::settings::{Settings, Sources};
 use analytics::clock::Clock;
 use analytics::model::{SystemEvent, UsageEvent};
-use analytics::store::{Durability, Settings, Store, beside};
+use analytics::store::{Store, beside};
 use history::{Random, Users};
 use rusqlite::Connection;
 use rustix::time::{ClockId, clock_gettime};
@@ -59,8 +61,9 @@ trait Growing: Sized {
     const BARE_TABLE: &str;
     const BARE_INSERT: &str;
     fn nth(n: u64) -> Self;
-    /// One that belongs before the nth; of usage by so many days at most.
-    fn late(random: &mut Random, n: u64, days_max: u64) -> Self;
+    /// One that belongs before the nth, by so many days at most; and a number of its user-day or of itself, None if the file
+    /// has that already.
+    fn late(random: &mut Random, n: u64, days_max: u64) -> (Self, Option<u64>);
     fn take_in(runtime: &Runtime, store: &Store, events: Vec<Self>);
     fn insert_bare(&self, insert: &mut rusqlite::Statement<'_>) -> rusqlite::Result<usize>;
 }
@@ -76,11 +79,12 @@ impl Growing for UsageEvent {
     }
 
     /// Of a user who was active on that day, or of one who was not.
-    fn late(random: &mut Random, n: u64, days_max: u64) -> UsageEvent {
+    fn late(random: &mut Random, n: u64, days_max: u64) -> (UsageEvent, Option<u64>) {
         let today = n / USERS.of_a_day;
         let day = today - (1 + random.below(days_max.min(today.max(1)))).min(today);
-        let user = history::user_of(USERS, day, random.below(2 * USERS.of_a_day));
-        history::event_of(user, day, random.below(86_400))
+        let nth = random.below(2 * USERS.of_a_day);
+        let event = history::event_of(history::user_of(USERS, day, nth), day, random.below(86_400));
+        (event, (nth >= USERS.of_a_day).then_some(day * USERS.all + nth))
     }
 
     fn take_in(runtime: &Runtime, store: &Store, events: Vec<UsageEvent>) {
@@ -103,9 +107,9 @@ impl Growing for SystemEvent {
         history::log_event(n, LOG_EVENTS)
     }
 
-    fn late(random: &mut Random, n: u64, days_max: u64) -> SystemEvent {
+    fn late(random: &mut Random, n: u64, days_max: u64) -> (SystemEvent, Option<u64>) {
         let back = random.below(n.min(days_max.saturating_mul(LOG_EVENTS / (3 * 365))).max(1));
-        history::log_event(n - back.min(n), LOG_EVENTS)
+        (history::log_event(n - back.min(n), LOG_EVENTS), Some(random.next()))
     }
 
     fn take_in(runtime: &Runtime, store: &Store, events: Vec<SystemEvent>) {
@@ -124,25 +128,33 @@ fn grow<E: Growing>(directory: &Path, sizes: &[u64], sample: u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut random = Random(1);
     let mut store = open(&path);
-    let mut have = 0;
+    let (mut have, mut added) = (0, vec![]);
     for size in sizes {
         take_in(&runtime, &store, (have..size.saturating_sub(sample).max(have)).map(E::nth));
         let begun = Instant::now();
         let in_order = take_in(&runtime, &store, (size.saturating_sub(sample).max(have)..*size).map(E::nth));
         let rate = in_order.events as f64 / begun.elapsed().as_secs_f64();
-        let late = take_in(&runtime, &store, (0..sample).map(|_| E::late(&mut random, *size, LATE_DAYS_MAX)));
-        let anywhere = take_in(&runtime, &store, (0..sample / 2).map(|_| E::late(&mut random, *size, DAYS_MAX)));
+        let mut late = |days_max| {
+            let (event, new) = E::late(&mut random, *size, days_max);
+            added.extend(new);
+            event
+        };
+        let by_days = take_in(&runtime, &store, (0..sample).map(|_| late(LATE_DAYS_MAX)));
+        let anywhere = take_in(&runtime, &store, (0..sample / 2).map(|_| late(DAYS_MAX)));
         let bare = bare_insert::<E>(directory, size.saturating_sub(sample)..*size);
         let resident_mib = resident_mib();
         store.close();
         // The file's lock goes with it.
         drop(store);
+        added.sort_unstable();
+        added.dedup();
+        let held = size + added.len() as u64;
         let begun = Instant::now();
         store = open(&path);
         let line = json!({
-            "what": E::NAME, "size": size, "file_bytes": bytes(&path), "resident_mib": resident_mib,
+            "what": E::NAME, "size": size, "held": held, "file_bytes": bytes(&path), "resident_mib": resident_mib,
             "open_ms": begun.elapsed().as_nanos() as f64 / 1e6, "events_per_s": rate,
-            "in_order_us": in_order.micros(), "late_us": late.micros(), "anywhere_us": anywhere.micros(),
+            "in_order_us": in_order.micros(), "late_us": by_days.micros(), "anywhere_us": anywhere.micros(),
             "bare_us": bare.micros(),
         });
         println!("{line}");
@@ -151,16 +163,11 @@ fn grow<E: Growing>(directory: &Path, sizes: &[u64], sample: u64) {
     store.close();
 }
 
-fn open(path: &Path) -> Store {
-    let settings = Settings {
-        path: path.into(),
-        durability: Durability::Full,
-        bytes_max: 0,
-        teams_max: 100_000,
-        services_max: 10_000,
-        queue_items_max: 100_000,
-    };
-    Store::open(&settings, Clock::system()).expect("a database")
+/// With the settings that a server has.
+fn open(database: &Path) -> Store {
+    let flags = vec![("database.path", database.to_string_lossy().into_owned())];
+    let settings = Settings::load(Sources { config: None, environment: std::iter::empty(), flags }).expect("settings");
+    Store::open(&settings.store, Clock::system()).expect("a database")
 }
 
 /// CPU that events took.

@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
 
+use analytics::app::settings::{Settings, Sources};
 use analytics::clock::Clock;
 use analytics::model::{
     DateRange, Day, GroupBy, Id, Interval, LogFilter, Severity, SeveritySet, Start, TimeOrder, Timestamp, UsageFilter,
 };
-use analytics::store::{Durability, Settings, Snapshot, Store};
+use analytics::store::Store;
 use divan::{Bencher, black_box};
 use history::{Random, Users};
 use serde::Deserialize;
@@ -37,15 +38,9 @@ fn option(name: &str) -> Option<String> {
 }
 
 fn open(database: &Path) -> Store {
-    let settings = Settings {
-        path: database.into(),
-        durability: Durability::Full,
-        bytes_max: 0,
-        teams_max: 100_000,
-        services_max: 10_000,
-        queue_items_max: 100_000,
-    };
-    Store::open(&settings, Clock::system()).expect("a database that nobody holds")
+    let flags = vec![("database.path", database.to_string_lossy().into_owned())];
+    let settings = Settings::load(Sources { config: None, environment: std::iter::empty(), flags }).expect("settings");
+    Store::open(&settings.store, Clock::system()).expect("a database that nobody holds")
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -78,7 +73,7 @@ fn answer_all(store: &Store) {
         let question: Question = serde_json::from_str(&line.expect("text")).expect("a question");
         let asked = Asked::of(&question);
         let begun = Instant::now();
-        let answer = asked.answer(&store.snapshot().expect("a snapshot"));
+        let answer = asked.answer(store);
         let micros = begun.elapsed().as_nanos() as f64 / 1e3;
         writeln!(output, "{}", json!({ "micros": micros, "answer": answer.summary() })).expect("a reader");
     }
@@ -126,7 +121,9 @@ impl Asked {
         }
     }
 
-    fn answer(&self, snapshot: &Snapshot<'_>) -> Answer {
+    /// As the server finds it.
+    fn answer(&self, store: &Store) -> Answer {
+        let snapshot = store.snapshot().expect("a snapshot");
         match self {
             Asked::Figures(range, filter) => Answer::Figures(snapshot.figures(*range, filter).expect("figures")),
             Asked::Series(range, filter) => {
@@ -211,7 +208,7 @@ fn of_team(team: &str) -> UsageFilter {
 fn run(bencher: Bencher, asked: Asked) {
     let store = &*STORE;
     bencher.bench(|| {
-        black_box(asked.answer(&store.snapshot().expect("a snapshot")));
+        black_box(asked.answer(store));
     });
 }
 

@@ -57,10 +57,12 @@ def table(grown: list[dict[str, Any]]) -> str:
 
 
 def cells(grown: list[dict[str, Any]], key: str, name: str, unit: str, scale: Callable[[float], float]) -> str:
-    sizes, values = [line["size"] for line in grown], [line[key] for line in grown]
+    # What is late adds to the file, too.
+    sizes, values = [line["size" if scale is log2 else "held"] for line in grown], [line[key] for line in grown]
     slope, base = linear_regression([scale(size) for size in sizes], values)
     missed = max(abs(base + slope * scale(size) - value) / value for size, value in zip(sizes, values, strict=True))
-    model = f"{number(base)} + {slope:.3g} {'log2(n)' if scale is log2 else 'n'}"
+    sign = "-" if slope < 0 else "+"
+    model = f"{number(base)} {sign} {abs(slope):.3g} {'log2(n)' if scale is log2 else 'n'}"
     far = " | ".join(number(base + slope * scale(n)) for n in FAR)
     return f"| {name}, {unit} | {number(values[0])} | {number(values[-1])} | {model} | {100 * missed:.0f} % | {far} |"
 

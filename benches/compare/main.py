@@ -114,6 +114,8 @@ def _run(bench: Bench, part: str) -> None:
     except Exception as why:
         traceback.print_exc()
         bench.missing[f"part {part}"] = f"{type(why).__name__}: {why}"
+    if part != "growth":
+        shutil.rmtree(bench.plan.scratch / part, ignore_errors=True)
     tell(f"{part} took {time.monotonic() - begun:.0f} s")
 
 

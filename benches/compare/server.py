@@ -16,6 +16,8 @@ SETTINGS = {
     "ANALYTICS_LIMITS_REQUESTS_PER_MINUTE": "1000000",
     "ANALYTICS_LIMITS_INGEST_REQUESTS_PER_MINUTE": "100000000",
     "ANALYTICS_LIMITS_EXPORTS_PER_DAY": "0",
+    # The log that is measured is to hold what was imported, and no more.
+    "ANALYTICS_AUDIT_EVENTS": "false",
 }
 SCOPES = ["read:analytics", "read:metrics", "write:events", "admin"]
 

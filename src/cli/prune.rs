@@ -13,33 +13,59 @@ use crate::app::settings::Settings;
 use crate::app::{Access, Admin, say};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::maintenance::{Cutoffs, PAUSE_MIN, USER_DAYS_PER_SLICE};
+use crate::http::percent_encode;
+use crate::maintenance::{Cutoffs, EVENTS_PER_SLICE, PAUSE_MIN, USER_DAYS_PER_SLICE, exports_since};
+use crate::model::{EventCutoffs, Severity};
 
 pub fn run(global: Global, arguments: &Prune) -> Outcome {
     let settings = super::settings(global, vec![])?;
     super::block_on(async {
         let clock = Clock::system();
-        let cutoffs = cutoffs(&settings, arguments, &clock);
+        let path = path(&settings, arguments, &clock);
         let admin = Admin::open(&settings, Access::Existing, clock.clone()).await?;
-        let outcome = match arguments.dry_run {
-            true => show(&admin, &cutoffs, arguments.json).await,
-            false => prune(&admin, &cutoffs, &clock, arguments.json).await,
+        let asked = ask(&admin, "GET", &path, &Value::Null).await;
+        let outcome = match asked {
+            Ok(prunable) if arguments.dry_run => show(&prunable, arguments.json),
+            Ok(prunable) => prune(&admin, &settings, &prunable, &clock, arguments.json).await,
+            Err(error) => Err(error.into()),
         };
         admin.close().await;
         outcome
     })
 }
 
-fn cutoffs(settings: &Settings, arguments: &Prune, clock: &Clock) -> Cutoffs {
-    let Some(before) = arguments.before else { return Cutoffs::of(&settings.retention, clock.unix_micros()) };
-    let named = |kind| arguments.only.contains(&kind);
-    Cutoffs { usage_before: Some(before.month_start()).filter(|_| named(PruneKind::Usage)), ..Cutoffs::default() }
+/// Where to ask what would go.
+fn path(settings: &Settings, arguments: &Prune, clock: &Clock) -> String {
+    let mut parameters = vec![];
+    let cutoffs = match arguments.before {
+        None => {
+            parameters.extend(settings.retention.log_bytes_max.map(|bytes| format!("log_bytes_max={bytes}")));
+            Cutoffs::of(&settings.retention, clock.unix_micros())
+        }
+        Some(before) => {
+            let named = |kind| arguments.only.contains(&kind);
+            let events = [PruneKind::Info, PruneKind::Warning, PruneKind::Error];
+            Cutoffs {
+                usage_before: Some(before).filter(|_| named(PruneKind::Usage)),
+                events: EventCutoffs(events.map(|kind| named(kind).then(|| before.start()))),
+            }
+        }
+    };
+    parameters.extend(cutoffs.usage_before.map(|day| format!("usage_before={day}")));
+    for severity in Severity::ALL {
+        let at = cutoffs.events.of(severity).map(|at| percent_encode(&at.to_string()));
+        parameters.extend(at.map(|at| format!("{severity}_before={at}")));
+    }
+    format!("/admin/prune?{}", parameters.join("&"))
 }
 
 /// As `GET /admin/prune` answers.
 #[derive(Deserialize, Serialize)]
 struct Prunable {
     usage: Option<PrunableUsage>,
+    events: Vec<PrunableEvents>,
+    events_bytes: u64,
+    log_bytes: u64,
     file_bytes: u64,
 }
 
@@ -54,24 +80,38 @@ struct PrunableUsage {
     bytes: u64,
 }
 
-async fn show(admin: &Admin, cutoffs: &Cutoffs, json: bool) -> Outcome {
-    let parameters: Vec<String> = cutoffs.usage_before.map(|day| format!("usage_before={day}")).into_iter().collect();
-    let path = format!("/admin/prune?{}", parameters.join("&"));
-    let prunable: Prunable = ask(admin, "GET", &path, &Value::Null).await?;
+#[derive(Deserialize, Serialize)]
+struct PrunableEvents {
+    severity: String,
+    before: Option<String>,
+    count: u64,
+    oldest: Option<String>,
+    newest: Option<String>,
+}
+
+fn show(prunable: &Prunable, json: bool) -> Outcome {
     if json {
-        return print_json(&prunable);
+        return print_json(prunable);
     }
-    let mut text = String::new();
-    match &prunable.usage {
-        None => text += "usage: base facts are kept for ever\n",
-        Some(usage) => text += &described(usage),
-    }
-    let bytes = prunable.usage.iter().map(|usage| usage.bytes).sum();
+    let mut text: String = prunable.events.iter().map(events_line).collect();
+    text += &prunable.usage.as_ref().map_or("usage: base facts are kept for ever\n".into(), usage_line);
+    let bytes = prunable.events_bytes + prunable.usage.as_ref().map_or(0, |usage| usage.bytes);
     text += &format!("about {} of {} would be free\n", size(bytes), size(prunable.file_bytes));
     print(&text)
 }
 
-fn described(usage: &PrunableUsage) -> String {
+fn events_line(events: &PrunableEvents) -> String {
+    let PrunableEvents { severity, count, .. } = events;
+    match (&events.before, &events.oldest, &events.newest) {
+        (None, ..) => format!("{severity}: events are kept for ever\n"),
+        (Some(before), Some(oldest), Some(newest)) => {
+            format!("{severity} before {before}: {} events would go, {oldest} to {newest}\n", grouped(*count))
+        }
+        (Some(before), ..) => format!("{severity} before {before}: nothing would go\n"),
+    }
+}
+
+fn usage_line(usage: &PrunableUsage) -> String {
     let PrunableUsage { before, days, user_days, .. } = usage;
     match (&usage.start_date, &usage.end_date) {
         (Some(start), Some(end)) => format!(
@@ -88,27 +128,40 @@ fn described(usage: &PrunableUsage) -> String {
 struct Pruned {
     /// User-days.
     usage: u64,
+    events: u64,
 }
 
 #[derive(Deserialize)]
 struct Slice {
     removed: u64,
     is_done: bool,
+    #[serde(default)]
+    waits_for_exports: bool,
 }
 
-async fn prune(admin: &Admin, cutoffs: &Cutoffs, clock: &Clock, json: bool) -> Outcome {
-    let mut pruned = Pruned { usage: 0 };
-    if let Some(before) = cutoffs.usage_before {
-        let body = json!({"before": before.to_string(), "user_days_max": USER_DAYS_PER_SLICE});
+/// Goes by what the server has said that it would remove.
+async fn prune(admin: &Admin, settings: &Settings, prunable: &Prunable, clock: &Clock, json: bool) -> Outcome {
+    let mut pruned = Pruned { usage: 0, events: 0 };
+    if prunable.events.iter().any(|events| events.before.is_some()) {
+        let since = exports_since(&settings.retention, clock.unix_micros());
+        let mut body = json!({"exports_since": since.to_string(), "events_max": EVENTS_PER_SLICE});
+        for events in &prunable.events {
+            body[format!("{}_before", events.severity)] = json!(events.before);
+        }
+        pruned.events = prune_all(admin, clock, "/admin/prune/events", &body).await?;
+    }
+    if let Some(usage) = &prunable.usage {
+        let body = json!({"before": usage.before, "user_days_max": USER_DAYS_PER_SLICE});
         pruned.usage = prune_all(admin, clock, "/admin/prune/usage", &body).await?;
     }
     if json {
         return print_json(&pruned);
     }
-    match cutoffs.usage_before {
-        None => say("usage: base facts are kept for ever (retention.usage_facts)"),
-        Some(before) => say(&format!(
-            "usage: the base facts of {} user-days are gone; events before {before} are rejected",
+    say(&format!("{} system events are gone", grouped(pruned.events)));
+    match &prunable.usage {
+        None => say("base facts of usage are kept for ever (retention.usage_facts)"),
+        Some(PrunableUsage { before, .. }) => say(&format!(
+            "the base facts of {} user-days are gone; usage events before {before} are rejected",
             grouped(pruned.usage)
         )),
     }
@@ -127,6 +180,11 @@ async fn prune_all(admin: &Admin, clock: &Clock, path: &str, body: &Value) -> Re
                 removed += slice.removed;
                 if slice.is_done {
                     return Ok(removed);
+                }
+                if slice.waits_for_exports && slice.removed == 0 {
+                    let message = "an export of the log is under way, which is spared; try again when it has ended \
+                                   (`analytics jobs list` shows it)";
+                    return Err(Error::new(Kind::Conflict, message));
                 }
                 tokio::time::sleep((clock.monotonic() - begun).max(PAUSE_MIN)).await;
             }

@@ -268,7 +268,7 @@ impl Drop for Open<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Day;
+    use crate::model::{Day, EventCutoffs, Timestamp};
     use std::collections::HashMap;
 
     /// Name with labels, to value. Panics on a line that is none of the format.
@@ -313,7 +313,11 @@ mod tests {
             },
             auth,
             exports: Some(ExportReading { jobs: [5, 2, 8, 1], failed: 6, file_bytes: 1_000 }),
-            retention: Some(RetentionReading { usage_horizon: Day::parse("2024-01-01").ok() }),
+            retention: Some(RetentionReading {
+                usage_horizon: Day::parse("2024-01-01").ok(),
+                event_floors: EventCutoffs([None, None, Timestamp::parse("2024-01-01T00:00:00Z").ok()]),
+                log_bytes: 130,
+            }),
         };
         let samples = parse(&metrics.render(&readings));
         let route = "method=\"GET\",route=\"/reports/usage-summary\"";
@@ -340,6 +344,9 @@ mod tests {
             ("analytics_export_failures_total".into(), 6.0),
             ("analytics_export_file_bytes".into(), 1_000.0),
             ("analytics_pruned_user_days_total".into(), 12.0),
+            ("analytics_retired_events_total".into(), 0.0),
+            ("analytics_log_bytes".into(), 130.0),
+            ("analytics_log_floor_timestamp_seconds{severity=\"error\"}".into(), 1_704_067_200.0),
             ("analytics_usage_horizon_timestamp_seconds".into(), 1_704_067_200.0),
             ("analytics_pruning_last_run_timestamp_seconds".into(), 1_700_000_000.0),
         ];

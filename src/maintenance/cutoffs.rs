@@ -1,15 +1,15 @@
 //! What has grown too old: pure, from settings and the time.
 
 use super::Settings;
-use crate::model::{Day, Severity, Timestamp};
+use crate::model::{Day, EventCutoffs, Timestamp};
 
 /// What is to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Cutoffs {
     /// Base facts of usage before this day, the first of a month; None: none.
     pub usage_before: Option<Day>,
-    /// System events before these instants, in the order of [`Severity::ALL`].
-    pub events_before: [Option<Timestamp>; Severity::ALL.len()],
+    /// System events by age; what the log's size demands comes on top.
+    pub events: EventCutoffs,
 }
 
 impl Cutoffs {
@@ -23,7 +23,7 @@ impl Cutoffs {
         let month = settings.usage_facts_age.and_then(ago).map(|at| at.day().month_start());
         Cutoffs {
             usage_before: month.filter(|day| *day > Day::MIN),
-            events_before: settings.log_ages.map(|age| age.and_then(ago)),
+            events: EventCutoffs(settings.log_ages.map(|age| age.and_then(ago))),
         }
     }
 }
@@ -37,7 +37,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
 
     fn settings(log_ages: [Option<Duration>; 3], usage_facts_age: Option<Duration>) -> Settings {
-        Settings { log_ages, log_bytes_max: None, usage_facts_age, interval: DAY }
+        Settings { log_ages, log_bytes_max: None, usage_facts_age, interval: DAY, exports_time_limit: DAY }
     }
 
     #[test]
@@ -49,7 +49,7 @@ mod tests {
             assert_eq!(cutoffs, Cutoffs { usage_before: day(before), ..Cutoffs::default() }, "{days}");
         }
         let ages = [Some(30 * DAY), None, Some(Duration::from_secs(60))];
-        let [info, warning, error] = Cutoffs::of(&settings(ages, None), now).events_before;
+        let EventCutoffs([info, warning, error]) = Cutoffs::of(&settings(ages, None), now).events;
         assert_eq!(info.unwrap().to_string(), "2025-03-01T10:00:00.000001Z");
         assert_eq!((warning, error.unwrap().to_string().as_str()), (None, "2025-03-31T09:59:00.000001Z"));
     }

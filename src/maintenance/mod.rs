@@ -15,11 +15,13 @@ pub use self::cutoffs::Cutoffs;
 use crate::audit::{Audit, Entry};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Day, Severity};
+use crate::model::{Day, EventCutoffs, Severity, Timestamp};
 use crate::store::Store;
 
 /// User-days that one slice looks at: some milliseconds of the writer's time.
 pub const USER_DAYS_PER_SLICE: usize = 2_000;
+/// System events that one slice removes, with all that leads to them.
+pub const EVENTS_PER_SLICE: usize = 1_000;
 /// The shortest pause between two slices; so long we wait, too, until folding has come further.
 pub const PAUSE_MIN: Duration = Duration::from_millis(5);
 /// With more items than this before the writer, a slice waits, but no longer than so.
@@ -27,7 +29,7 @@ const QUEUE_ITEMS_MAX: usize = 1_000;
 const WAIT_MAX: Duration = Duration::from_secs(1);
 /// After the start, requests come first.
 const FIRST_AFTER: Duration = Duration::from_secs(10);
-/// After a failure it is tried again so soon, or after the interval, whichever is shorter.
+/// After a failure, or where it waits for an export, it is tried again so soon, or after the interval, whichever is shorter.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// `[retention]` of the settings.
@@ -41,6 +43,8 @@ pub struct Settings {
     pub usage_facts_age: Option<Duration>,
     /// How often to look.
     pub interval: Duration,
+    /// `exports.time_limit`: an export of the log under way is spared for so long.
+    pub exports_time_limit: Duration,
 }
 
 /// Removes what is too old until it is stopped or dropped.
@@ -80,32 +84,34 @@ impl Sweeper {
         while self.pause(wait).await {
             let swept = self.sweep().await;
             wait = match &swept {
-                Ok(()) => self.settings.interval,
-                Err(_) => self.settings.interval.min(AGAIN_AFTER),
+                Ok(true) => self.settings.interval,
+                Ok(false) | Err(_) => self.settings.interval.min(AGAIN_AFTER),
             };
             self.tell(swept.err());
         }
     }
 
-    /// Removes all that is too old now, or as much as was gone when it was stopped.
-    async fn sweep(&mut self) -> Result<()> {
+    /// Removes all that is too old now, or as much as was gone when it was stopped. False if something has to wait.
+    async fn sweep(&mut self) -> Result<bool> {
         let now = self.clock.unix_micros();
         let cutoffs = Cutoffs::of(&self.settings, now);
         let usage = self.sweep_usage(cutoffs.usage_before.unwrap_or(Day::MIN)).await;
+        let events = self.sweep_events(cutoffs.events, now).await;
         self.store.note_pruning(now);
-        usage
+        usage.and(events)
     }
 
     /// What was begun is brought to its end even where the settings keep everything.
     async fn sweep_usage(&mut self, before: Day) -> Result<()> {
-        let mut removed = 0;
-        let swept = loop {
-            match self.usage_slice(before).await {
-                Ok(Some(n)) => removed += n,
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
+        let (mut removed, mut swept) = (0, Ok(()));
+        while swept.is_ok() && self.store.snapshot()?.is_usage_pruning_due(before)? {
+            let slice = |store: Store| async move { store.prune_usage(before, USER_DAYS_PER_SLICE).await };
+            match self.slice(slice).await {
+                Ok(Some(pruned)) => removed += pruned.removed,
+                Ok(None) => break,
+                Err(error) => swept = Err(error),
             }
-        };
+        }
         if removed > 0 {
             let horizon = self.store.snapshot()?.usage_horizon()?.unwrap_or(Day::MIN);
             self.audit.note(Entry::Pruned { what: "user-days", removed, before: horizon.to_string() });
@@ -113,19 +119,57 @@ impl Sweeper {
         swept
     }
 
-    /// None if there is nothing left to go, or it is time to end.
-    async fn usage_slice(&mut self, before: Day) -> Result<Option<u64>> {
-        if !self.store.snapshot()?.is_usage_pruning_due(before)? || !self.wait_for_room().await {
-            return Ok(None);
+    /// False if it has to wait for an export of the log.
+    async fn sweep_events(&mut self, by_age: EventCutoffs, now: i64) -> Result<bool> {
+        let cutoffs = self.with_size(by_age, now).await?;
+        let nothing = EventCutoffs::default();
+        if cutoffs == nothing && self.store.snapshot()?.event_floors() == nothing {
+            return Ok(true);
         }
-        let begun = self.clock.monotonic();
-        let pruned = self.store.prune_usage(before, USER_DAYS_PER_SLICE).await;
-        let took = self.clock.monotonic() - begun;
-        self.pause(took.max(PAUSE_MIN)).await;
-        match pruned {
-            Err(Error { kind: Kind::Busy { .. }, .. }) => Ok(Some(0)),
-            pruned => Ok(Some(pruned?.removed)),
+        let exports_since = exports_since(&self.settings, now);
+        let slice = |store: Store| async move { store.retire_events(cutoffs, exports_since, EVENTS_PER_SLICE).await };
+        let (mut removed, mut swept) = (0, None);
+        while swept.is_none() {
+            match self.slice(slice).await {
+                Ok(Some(retired)) => {
+                    removed += retired.removed;
+                    let waits = retired.waits_for_exports && retired.removed == 0;
+                    swept = (retired.is_done || waits).then_some(Ok(retired.is_done));
+                }
+                Ok(None) => swept = Some(Ok(true)),
+                Err(error) => swept = Some(Err(error)),
+            }
         }
+        if removed > 0 {
+            let floors = self.store.snapshot()?.event_floors();
+            self.audit.note(Entry::Pruned { what: "system events", removed, before: described(&floors) });
+        }
+        swept.unwrap_or(Ok(true))
+    }
+
+    /// What has to go for the log's size, too. Never what has yet to come.
+    async fn with_size(&self, by_age: EventCutoffs, now: i64) -> Result<EventCutoffs> {
+        let Some(bytes_max) = self.settings.log_bytes_max else { return Ok(by_age) };
+        let store = self.store.clone();
+        let cutoff = tokio::task::spawn_blocking(move || store.log_cutoff_for(bytes_max)).await;
+        let cutoff = cutoff.map_err(|e| Error::internal(format!("a thread of retention ended: {e}")))??;
+        let by_size = cutoff.min(Timestamp::from_unix_micros(now)).map(EventCutoffs::all).unwrap_or_default();
+        Ok(by_age.or(by_size))
+    }
+
+    /// One slice and a pause as long, once the writer has room. None if it is time to end.
+    async fn slice<T, F: Future<Output = Result<T>>>(&mut self, work: impl Fn(Store) -> F) -> Result<Option<T>> {
+        while self.wait_for_room().await {
+            let begun = self.clock.monotonic();
+            let done = work(self.store.clone()).await;
+            let took = self.clock.monotonic() - begun;
+            self.pause(took.max(PAUSE_MIN)).await;
+            match done {
+                Err(Error { kind: Kind::Busy { .. }, .. }) => {}
+                done => return done.map(Some),
+            }
+        }
+        Ok(None)
     }
 
     /// Until the writer has little before it, within reason. False if it is time to end.
@@ -156,6 +200,17 @@ impl Sweeper {
         }
         self.told = message;
     }
+}
+
+/// An export of the log that was begun earlier has run out of time.
+pub fn exports_since(settings: &Settings, now_unix_micros: i64) -> Timestamp {
+    let limit = i64::try_from(settings.exports_time_limit.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_unix_micros(now_unix_micros.saturating_sub(limit)).unwrap_or(Timestamp::MIN)
+}
+
+fn described(floors: &EventCutoffs) -> String {
+    let of = |severity| floors.of(severity).map(|at| format!("{at} ({severity})"));
+    Severity::ALL.into_iter().filter_map(of).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

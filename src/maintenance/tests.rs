@@ -1,7 +1,7 @@
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{DateRange, Figures, Id, LogFilter, Start, TimeOrder, Timestamp, UsageEvent, UsageFilter};
+use crate::model::{DateRange, Figures, Id, LogFilter, Start, SystemEvent, TimeOrder, UsageEvent, UsageFilter};
 use crate::store;
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -45,7 +45,13 @@ impl Room {
 }
 
 fn settings(usage_facts_age: Option<Duration>) -> Settings {
-    Settings { log_ages: [None; 3], log_bytes_max: None, usage_facts_age, interval: Duration::from_millis(1) }
+    Settings {
+        log_ages: [None; 3],
+        log_bytes_max: None,
+        usage_facts_age,
+        interval: Duration::from_millis(1),
+        exports_time_limit: Duration::from_secs(60),
+    }
 }
 
 fn event(day: &str) -> UsageEvent {
@@ -75,6 +81,40 @@ async fn what_is_older_than_the_settings_say_goes_and_the_trail_tells_of_it() {
     assert_eq!(messages, ["retention removed 2 user-days before 2024-06-01"]);
     let stats = room.store.stats();
     assert_eq!((stats.pruned_user_days, stats.pruning_unix_micros), (2, Some(room.clock.unix_micros())));
+}
+
+#[tokio::test]
+async fn system_events_go_by_age_and_by_size_and_an_export_under_way_is_spared() {
+    let room = Room::with(&[]).await;
+    let event = |at: &str, severity| SystemEvent {
+        at: Timestamp::parse(at).unwrap(),
+        severity,
+        service: None,
+        message: "x".repeat(1_000),
+        event_id: None,
+        attributes: None,
+    };
+    let (old, new) = ("2025-01-01T00:00:00Z", "2025-06-15T11:00:00Z");
+    let events = [old, new].map(|at| [Severity::Info, Severity::Error].map(|severity| event(at, severity)));
+    assert_eq!(room.store.append(events.concat()).await, Ok(vec![]));
+    let (_stopping, mut sweeper) = room.sweeper(None);
+    sweeper.settings.log_ages = [Some(Duration::from_secs(86_400)), None, None];
+    let count = || room.store.snapshot().unwrap().count_events(&LogFilter::default()).unwrap();
+
+    let now = room.clock.unix_micros();
+    room.store.accept_export(store::testing::new_export(1, "ann", now)).await.unwrap();
+    assert_eq!((sweeper.sweep().await, count()), (Ok(false), 4));
+    room.clock.set(now + 3_600 * 1_000_000);
+    assert_eq!((sweeper.sweep().await, count()), (Ok(true), 3));
+
+    sweeper.settings.log_bytes_max = Some(2_500);
+    assert_eq!((sweeper.sweep().await, count()), (Ok(true), 2));
+    room.audit.flush().await;
+    let trail = room.store.snapshot().unwrap().page(&LogFilter::default(), TimeOrder::NewestFirst, Start::Offset(0), 9);
+    let messages: Vec<_> = trail.unwrap().events.into_iter().map(|event| event.message).collect();
+    let told = |part: &str| messages.iter().any(|message| message.contains(part));
+    assert!(told("retention removed 1 system events before 2025-06-14T13:00:00Z (info)"), "{messages:?}");
+    assert_eq!(room.store.stats().retired_events, 2);
 }
 
 #[tokio::test]

@@ -34,7 +34,9 @@ impl Store {
         items_max: usize,
     ) -> Result<Retired> {
         let retirement = Retirement { cutoffs, exports_since, rows_max: items_max };
-        self.submit(|reply| Job::Retire { retirement, reply }).await
+        let retired = self.submit(|reply| Job::Retire { retirement, reply }).await?;
+        self.inner.stats.retired_events(retired.removed);
+        Ok(retired)
     }
 
     /// The instant before which events have to go, of all severities, so that the log takes no more than so many bytes; None

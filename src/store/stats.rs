@@ -14,6 +14,7 @@ pub struct Stats {
     buckets: [AtomicU64; COMMIT_BUCKETS_S.len()],
     wal_pages: AtomicI64,
     pruned_user_days: AtomicU64,
+    retired_events: AtomicU64,
     pruning_unix_micros: AtomicI64,
 }
 
@@ -34,6 +35,7 @@ pub struct StatsReading {
     pub wal_bytes: u64,
     /// Since the start.
     pub pruned_user_days: u64,
+    pub retired_events: u64,
     /// When retention last looked; None if it has not since the start.
     pub pruning_unix_micros: Option<i64>,
 }
@@ -54,6 +56,10 @@ impl Stats {
         self.pruned_user_days.fetch_add(user_days, Relaxed);
     }
 
+    pub fn retired_events(&self, events: u64) {
+        self.retired_events.fetch_add(events, Relaxed);
+    }
+
     pub fn note_pruning(&self, unix_micros: i64) {
         self.pruning_unix_micros.store(unix_micros, Relaxed);
     }
@@ -71,6 +77,7 @@ impl Stats {
             commit_buckets: std::array::from_fn(|i| self.buckets[i].load(Relaxed)),
             wal_pages: self.wal_pages.load(Relaxed).max(0) as u64,
             pruned_user_days: self.pruned_user_days.load(Relaxed),
+            retired_events: self.retired_events.load(Relaxed),
             pruning_unix_micros: Some(self.pruning_unix_micros.load(Relaxed)).filter(|at| *at != 0),
             ..StatsReading::default()
         }

@@ -155,7 +155,7 @@ fn an_interrupted_import_says_how_far_it_came() {
     let mut import = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = import.stdin.take().unwrap();
     let line = "{\"user_id\":\"u-1\",\"timestamp\":\"2025-01-10T10:00:00Z\"}\n";
-    stdin.write_all(line.repeat(16_100).as_bytes()).unwrap();
+    stdin.write_all(line.repeat(32_100).as_bytes()).unwrap();
     while server.get(SUMMARY, key.trim_end()).1["active_users"] != 1 {}
     // The pipe stays open: the import waits for more.
     let interrupted = Command::new("kill").args(["-s", "INT", &import.id().to_string()]).status().unwrap();
@@ -164,7 +164,7 @@ fn an_interrupted_import_says_how_far_it_came() {
     let mut said = String::new();
     import.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("standard input: interrupted; lines up to 16000 are done with"), "{said}");
-    assert!(said.contains("16,000 accepted, 0 rejected"), "{said}");
+    assert!(said.contains("standard input: interrupted; lines up to 32000 are done with"), "{said}");
+    assert!(said.contains("32,000 accepted, 0 rejected"), "{said}");
     drop(stdin);
 }

@@ -198,3 +198,32 @@ fn nobody_administers_over_the_network() {
         }
     }
 }
+
+#[test]
+fn slices_of_pruning_are_bounded_and_read_strictly() {
+    let server = Server::start();
+    let (usage, events) = ("/admin/prune/usage", "/admin/prune/events");
+    let table = [
+        (usage, json!({"before": "2024-13-01", "user_days_max": 1}), "\"before\" must be a calendar date"),
+        (usage, json!({"before": "2024-01-01", "user_days_max": 0}), "from 1 to 10000"),
+        (usage, json!({"before": "2024-01-01"}), "user_days_max"),
+        (events, json!({"exports_since": "2025-01-01T00:00:00Z", "events_max": 10_001}), "from 1 to 10000"),
+        (events, json!({"exports_since": "2025-01-01", "events_max": 1}), "\"exports_since\""),
+        (events, json!({"info_before": 1, "exports_since": "2025-01-01T00:00:00Z", "events_max": 1}), "string"),
+        (
+            events,
+            json!({"error_before": "2025-06-01T12:00:01Z", "exports_since": "2025-01-01T00:00:00Z", "events_max": 1}),
+            "the future",
+        ),
+    ];
+    for (path, body, part) in table {
+        let (status, error) = server.admin("POST", path, &body.to_string());
+        assert_eq!(status, 400, "{body}");
+        assert!(error["message"].as_str().unwrap().contains(part), "{body}: {error}");
+    }
+    for query in ["usage_before=2024", "info_before=x", "log_bytes_max=0", "before=2024-01-01"] {
+        assert_eq!(server.admin("GET", &format!("/admin/prune?{query}"), "").0, 400, "{query}");
+    }
+    let (status, nothing) = server.admin("GET", "/admin/prune", "");
+    assert_eq!((status, &nothing["usage"], &nothing["events"][0]["before"]), (200, &Value::Null, &Value::Null));
+}

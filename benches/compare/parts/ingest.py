@@ -56,7 +56,7 @@ def _over_http(bench: Bench) -> dict[tuple[str, str], list[float]]:
 def _import(bench: Bench, kind: str, file: Path) -> float:
     """Items a second, the program's start and end included, into a file of its own."""
     lines = QUICK_IMPORT_LINES if bench.plan.quick else IMPORT_LINES
-    directory = bench.scratch("import")
+    directory = bench.scratch("ingest")
     cut = directory / f"{lines}-{file.name}"
     if not cut.exists():
         with open(file, "rb") as source, open(cut, "wb") as target:

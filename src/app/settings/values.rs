@@ -138,6 +138,7 @@ impl Values {
             teams_max: self.number("limits.teams_max"),
             services_max: self.number("limits.services_max"),
             queue_items_max: self.number("limits.queue_items_max"),
+            span_cache_bytes: self.number("database.span_cache_bytes"),
         }
     }
 
@@ -181,6 +182,7 @@ impl Values {
             log_bytes_max: Some(self.number("retention.log_bytes_max")).filter(|bytes| *bytes > 0),
             usage_facts_age: self.age("retention.usage_facts"),
             interval: self.duration("retention.interval"),
+            exports_time_limit: self.duration("exports.time_limit"),
         }
     }
 

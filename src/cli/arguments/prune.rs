@@ -13,6 +13,7 @@ Examples:
   analytics prune --dry-run
   analytics prune
   analytics prune --before 2024-01-01 --only usage --dry-run
+  analytics prune --before 2024-01-01 --only info,warning
 
 It works while the server runs and while it does not; Ctrl-C leaves the rest for the
 next time.";
@@ -38,4 +39,10 @@ pub struct Prune {
 pub enum PruneKind {
     /// Base facts of usage
     Usage,
+    /// System events of severity info
+    Info,
+    /// System events of severity warning
+    Warning,
+    /// System events of severity error
+    Error,
 }

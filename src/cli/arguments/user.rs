@@ -17,7 +17,8 @@ hyphen stands behind two of them: analytics user show -- -u1";
 const SHOW_HELP: &str = "\
 It prints indented JSON: the registration, the first day in each team and service,
 and for each day the quarters of an hour (UTC) with events and the sessions that
-start there. Ids of sessions are not kept. Exit code 1 if there is no such user.";
+start there, as far back as base facts are kept (facts_from; null: all are). Ids of
+sessions are not kept. Exit code 1 if there is no such user.";
 
 const ERASE_HELP: &str = "\
 It asks nothing. The id is gone from every answer at once, and from the files within

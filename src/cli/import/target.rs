@@ -27,7 +27,7 @@ pub trait Importable: Item + Send + Sync + 'static {
 }
 
 impl Importable for UsageEvent {
-    const BATCH_ITEMS: usize = 64_000;
+    const BATCH_ITEMS: usize = 32_000;
     const PATH: &'static str = "/usage/events";
 
     async fn record(store: &Store, items: Vec<UsageEvent>) -> Result<Vec<Rejected>> {

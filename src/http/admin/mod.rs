@@ -62,6 +62,7 @@ pub async fn answer<B: Body<Data = Bytes>>(
         AdminRoute::Check => check(service).await,
         AdminRoute::ShowPrunable => prune::show(service, query).await,
         AdminRoute::PruneUsage => prune::usage(service, json).await,
+        AdminRoute::PruneEvents => prune::events(service, json).await,
         AdminRoute::ShowUser(id) => user_record::show(service, query, id).await,
         AdminRoute::EndExportLinks(id) => exports::end_links(service, &id).await,
     }

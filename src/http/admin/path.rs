@@ -32,10 +32,11 @@ pub enum AdminRoute {
     EndExportLinks(String),
     ShowPrunable,
     PruneUsage,
+    PruneEvents,
 }
 
 /// Method and path template of each route, by [`AdminRoute::index`].
-pub const TEMPLATES: [(&str, &str); 23] = [
+pub const TEMPLATES: [(&str, &str); 24] = [
     ("POST", "/admin/keys"),
     ("GET", "/admin/keys"),
     ("DELETE", "/admin/keys/{id}"),
@@ -59,6 +60,7 @@ pub const TEMPLATES: [(&str, &str); 23] = [
     ("POST", "/admin/exports/{job_id}/unlink"),
     ("GET", "/admin/prune"),
     ("POST", "/admin/prune/usage"),
+    ("POST", "/admin/prune/events"),
 ];
 
 impl AdminRoute {
@@ -89,6 +91,7 @@ impl AdminRoute {
             (Place::ExportLinks(id), "POST") => Ok(AdminRoute::EndExportLinks(id.to_string())),
             (Place::Prune, "GET") => Ok(AdminRoute::ShowPrunable),
             (Place::PruneUsage, "POST") => Ok(AdminRoute::PruneUsage),
+            (Place::PruneEvents, "POST") => Ok(AdminRoute::PruneEvents),
             (place, _) => Err(path::not_allowed(place.methods())),
         })
     }
@@ -119,6 +122,7 @@ impl AdminRoute {
             AdminRoute::EndExportLinks(_) => 20,
             AdminRoute::ShowPrunable => 21,
             AdminRoute::PruneUsage => 22,
+            AdminRoute::PruneEvents => 23,
         }
     }
 
@@ -127,7 +131,9 @@ impl AdminRoute {
         match self {
             AdminRoute::ClearLimit => &["kind", "name"],
             AdminRoute::ShowUser(_) => &["start_date", "end_date"],
-            AdminRoute::ShowPrunable => &["usage_before"],
+            AdminRoute::ShowPrunable => {
+                &["usage_before", "info_before", "warning_before", "error_before", "log_bytes_max"]
+            }
             AdminRoute::CreateKey
             | AdminRoute::ListKeys
             | AdminRoute::RevokeKey(_)
@@ -147,7 +153,8 @@ impl AdminRoute {
             | AdminRoute::SetLimit
             | AdminRoute::Check
             | AdminRoute::EndExportLinks(_)
-            | AdminRoute::PruneUsage => &[],
+            | AdminRoute::PruneUsage
+            | AdminRoute::PruneEvents => &[],
         }
     }
 }
@@ -171,6 +178,7 @@ enum Place<'a> {
     ExportLinks(&'a str),
     Prune,
     PruneUsage,
+    PruneEvents,
 }
 
 impl<'a> Place<'a> {
@@ -186,6 +194,7 @@ impl<'a> Place<'a> {
             "/admin/check" => Some(Place::Check),
             "/admin/prune" => Some(Place::Prune),
             "/admin/prune/usage" => Some(Place::PruneUsage),
+            "/admin/prune/events" => Some(Place::PruneEvents),
             _ => Place::find_one(path),
         }
     }
@@ -211,7 +220,7 @@ impl<'a> Place<'a> {
             Place::Keys | Place::Clients | Place::Accounts | Place::Tokens => "GET, HEAD, POST, OPTIONS",
             Place::Key(_) | Place::Client(_) | Place::Token(_) => "DELETE, OPTIONS",
             Place::KeyRotation(_) | Place::IssuerRotation | Place::Check => "POST, OPTIONS",
-            Place::ExportLinks(_) | Place::PruneUsage => "POST, OPTIONS",
+            Place::ExportLinks(_) | Place::PruneUsage | Place::PruneEvents => "POST, OPTIONS",
             Place::Account(_) => "PATCH, OPTIONS",
             Place::Issuer | Place::UserRecord(_) | Place::Prune => "GET, HEAD, OPTIONS",
             Place::Limits => "GET, HEAD, PUT, DELETE, OPTIONS",

@@ -13,17 +13,26 @@ use crate::http::query::Query;
 use crate::http::respond::Reply;
 use crate::http::service::Service;
 use crate::http::strict_json;
-use crate::model::Day;
-use crate::store::PrunableUsage;
+use crate::model::{Day, EventCutoffs, LogFilter, Retirable, Timestamp};
+use crate::store::{PrunableUsage, Snapshot, Store};
 
 /// User-days that one slice may look at: more would hold other writes up.
 const USER_DAYS_MAX: usize = 10_000;
+/// The same for events.
+const EVENTS_MAX: usize = 10_000;
+const LOG_BYTES_MAX: u64 = 1 << 60;
 
 /// `GET /admin/prune`: what pruning with the same bounds would remove; the database stays as it is.
 #[derive(Serialize)]
 struct PrunableBody {
     /// Null unless `usage_before` was given.
     usage: Option<UsageBody>,
+    /// By severity.
+    events: Vec<EventsBody>,
+    /// An estimate of what all these events take.
+    events_bytes: u64,
+    /// What the log takes as it is.
+    log_bytes: u64,
     /// The size of the file.
     file_bytes: u64,
 }
@@ -44,19 +53,62 @@ struct UsageBody {
     bytes: u64,
 }
 
+#[derive(Serialize)]
+struct EventsBody {
+    severity: &'static str,
+    /// Earlier ones would go; null: none would. With `log_bytes_max` it is what that asks for, where that is later.
+    before: Option<String>,
+    count: u64,
+    /// Null if there are none.
+    oldest: Option<String>,
+    newest: Option<String>,
+}
+
 pub async fn show(service: &Arc<Service>, query: &Query) -> Result<Reply> {
     let before = query.date("usage_before")?;
-    let body = service
-        .long_read(move |store| {
-            let snapshot = store.snapshot()?;
-            let usage = match before {
-                None => None,
-                Some(before) => Some(usage_body(before, snapshot.usage_horizon()?, &snapshot.prunable_usage(before)?)),
-            };
-            Ok(PrunableBody { usage, file_bytes: store.stats().file_bytes })
-        })
-        .await?;
-    Reply::json_of(StatusCode::OK, &body)
+    let [info, warning, error] = ["info_before", "warning_before", "error_before"].map(|name| query.instant(name));
+    let cutoffs = EventCutoffs([info?, warning?, error?]);
+    let log_bytes_max = query.number("log_bytes_max", LOG_BYTES_MAX)?;
+    let now = Timestamp::from_unix_micros(service.clock.unix_micros());
+    let prunable = move |store: &Store| {
+        let by_size = log_bytes_max.map(|bytes| store.log_cutoff_for(bytes)).transpose()?.flatten().min(now);
+        prunable(store, before, cutoffs.or(by_size.map(EventCutoffs::all).unwrap_or_default()))
+    };
+    Reply::json_of(StatusCode::OK, &service.long_read(prunable).await?)
+}
+
+fn prunable(store: &Store, before: Option<Day>, cutoffs: EventCutoffs) -> Result<PrunableBody> {
+    let snapshot = store.snapshot()?;
+    let usage = match before {
+        None => None,
+        Some(before) => Some(usage_body(before, snapshot.usage_horizon()?, &snapshot.prunable_usage(before)?)),
+    };
+    let retirable = snapshot.retirable(cutoffs)?;
+    Ok(PrunableBody {
+        usage,
+        events_bytes: events_bytes(&snapshot, &retirable)?,
+        events: retirable.iter().map(|retirable| events_body(retirable, &cutoffs)).collect(),
+        log_bytes: snapshot.log_size(),
+        file_bytes: store.stats().file_bytes,
+    })
+}
+
+/// Their share of what the log takes.
+fn events_bytes(snapshot: &Snapshot, retirable: &[Retirable]) -> Result<u64> {
+    let all = snapshot.count_events(&LogFilter::default())?.max(1);
+    let count: u64 = retirable.iter().map(|retirable| retirable.count).sum();
+    Ok((u128::from(snapshot.log_size()) * u128::from(count) / u128::from(all)) as u64)
+}
+
+fn events_body(retirable: &Retirable, cutoffs: &EventCutoffs) -> EventsBody {
+    let text = |at: Timestamp| at.to_string();
+    EventsBody {
+        severity: retirable.severity.as_str(),
+        before: cutoffs.of(retirable.severity).map(text),
+        count: retirable.count,
+        oldest: retirable.span.map(|(oldest, _)| text(oldest)),
+        newest: retirable.span.map(|(_, newest)| text(newest)),
+    }
 }
 
 fn usage_body(before: Day, horizon: Option<Day>, prunable: &PrunableUsage) -> UsageBody {
@@ -101,4 +153,60 @@ pub async fn usage(service: &Service, json: &Bytes) -> Result<Reply> {
         note(service, "horizon of usage facts", "raised", &before.month_start().to_string(), "");
     }
     Reply::json_of(StatusCode::OK, &SliceBody { removed: pruned.removed, is_done: pruned.is_done })
+}
+
+/// Times are RFC 3339.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsSlice {
+    /// Null or absent: none of these.
+    info_before: Option<String>,
+    warning_before: Option<String>,
+    error_before: Option<String>,
+    /// An export of the log that is unfinished and was begun earlier is not waited for.
+    exports_since: String,
+    /// How many events to remove.
+    events_max: usize,
+}
+
+#[derive(Serialize)]
+struct EventsSliceBody {
+    removed: u64,
+    is_done: bool,
+    /// Nothing goes before an export of the log that is under way.
+    waits_for_exports: bool,
+}
+
+/// `POST /admin/prune/events`: hides the events from before from everybody, and removes some of their rows. To be asked again
+/// until it is done.
+pub async fn events(service: &Service, json: &Bytes) -> Result<Reply> {
+    let asked: EventsSlice = strict_json::read(json)?;
+    let instant =
+        |field: &str, text: &str| Timestamp::parse(text).map_err(|rule| Error::invalid(format!("\"{field}\" {rule}")));
+    let optional = |field, text: &Option<String>| text.as_deref().map(|text| instant(field, text)).transpose();
+    let cutoffs = EventCutoffs([
+        optional("info_before", &asked.info_before)?,
+        optional("warning_before", &asked.warning_before)?,
+        optional("error_before", &asked.error_before)?,
+    ]);
+    let now = Timestamp::from_unix_micros(service.clock.unix_micros());
+    if cutoffs.0.into_iter().max().flatten() > now {
+        return Err(Error::invalid("events of the future cannot be removed: a cutoff lies behind the present"));
+    }
+    if !(1..=EVENTS_MAX).contains(&asked.events_max) {
+        return Err(Error::invalid(format!("\"events_max\" must be a whole number from 1 to {EVENTS_MAX}")));
+    }
+    let since = instant("exports_since", &asked.exports_since)?;
+    let before = service.store.snapshot()?.event_floors();
+    let retired = service.store.retire_events(cutoffs, since, asked.events_max).await?;
+    if before.or(cutoffs) != before && !retired.waits_for_exports {
+        let at = cutoffs.0.into_iter().max().flatten().map(|at| at.to_string()).unwrap_or_default();
+        note(service, "floor of system events", "raised", &at, "");
+    }
+    let body = EventsSliceBody {
+        removed: retired.removed,
+        is_done: retired.is_done,
+        waits_for_exports: retired.waits_for_exports,
+    };
+    Reply::json_of(StatusCode::OK, &body)
 }

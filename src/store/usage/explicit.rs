@@ -7,7 +7,7 @@ use rusqlite::{Connection, Statement, named_params, params};
 
 use super::days::Touch;
 use super::delta::Delta;
-use super::lattice::{Cell, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
+use super::lattice::{NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use crate::error::Result;
 use crate::model::Timestamp;
 use crate::store::varint::{self, Cursor, damaged};
@@ -68,10 +68,6 @@ impl ExplicitSession {
     pub fn of_user(conn: &Connection, ord: u32) -> Result<Vec<ExplicitSession>> {
         const SELECT_SESSIONS: &str = "select start_at, cells from usage_session where ord = :ord";
         conn.prepare_cached(SELECT_SESSIONS)?.query_and_then(named_params! {":ord": ord}, from_row)?.collect()
-    }
-
-    pub fn touches(&self, cell: Cell) -> bool {
-        self.pairs.iter().any(|(team, service)| cell.covers(*team, *service))
     }
 
     /// Inserts the row, or overwrites it. `store`: [`STORE_SESSION`].

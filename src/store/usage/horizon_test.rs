@@ -179,7 +179,11 @@ proptest! {
         let rows = |store: &Store| {
             let mut rows = vec![];
             let range = crate::model::DateRange::new(from, Day::MAX).unwrap();
-            UserDay::for_each(&store.conn, range, |day, ord, row| Ok(rows.push((day, ord, row)))).unwrap();
+            let visit = |day, ord, row| {
+                rows.push((day, ord, row));
+                Ok(())
+            };
+            UserDay::for_each(&store.conn, range, visit).unwrap();
             rows
         };
         prop_assert_eq!(rows(&pruned), rows(&whole));

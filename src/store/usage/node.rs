@@ -6,12 +6,13 @@
 
 use std::borrow::Cow;
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, Row, named_params};
 
-use super::lattice::{Cell, CellKey, Level};
-use super::sets::{self, UserBits};
+use super::lattice::CellKey;
+pub use super::node_reads::{collect, collect_months, for_each_day, for_each_day_set, for_each_set, years};
+use super::sets;
 use crate::error::Result;
-use crate::model::{DateRange, Day};
+use crate::model::Day;
 use crate::store::varint::{self, Cursor, damaged};
 
 /// What a node's body holds, and what its `users` counts.
@@ -26,7 +27,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn from_sql(kind: i64) -> Result<Kind> {
+    pub fn from_sql(kind: i64) -> Result<Kind> {
         [Kind::Days, Kind::Users, Kind::Count].into_iter().find(|known| *known as i64 == kind).ok_or_else(damaged)
     }
 }
@@ -72,12 +73,17 @@ impl Node {
 
 pub fn load(conn: &Connection, key: CellKey) -> Result<Option<Node>> {
     const SELECT_NODE: &str = "select kind, users, sessions, body, extras from usage_node where key = :key";
-    let read = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
-    let found = conn.prepare_cached(SELECT_NODE)?.query_row(named_params! {":key": key.to_sql()}, read).optional()?;
-    let Some(found): Option<(i64, i64, i64, Vec<u8>, Vec<u8>)> = found else { return Ok(None) };
-    let (kind, users, sessions, body, extras) = found;
-    let users = u64::try_from(summable(users)?).map_err(|_| damaged())?;
-    Ok(Some(Node { kind: Kind::from_sql(kind)?, users, sessions: summable(sessions)?, body, extras }))
+    let read = |row: &Row| {
+        Ok(Node {
+            kind: Kind::from_sql(row.get(0)?)?,
+            users: u64::try_from(summable(row.get(1)?)?).map_err(|_| damaged())?,
+            sessions: summable(row.get(2)?)?,
+            body: row.get(3)?,
+            extras: row.get(4)?,
+        })
+    };
+    let mut select = conn.prepare_cached(SELECT_NODE)?;
+    select.query_and_then(named_params! {":key": key.to_sql()}, read)?.next().transpose()
 }
 
 /// A count of which any number can be added up. Errors on one that nobody can have counted.
@@ -169,213 +175,6 @@ fn decode_section<'a>(month: Day, cursor: &mut Cursor<'a>) -> Result<Section<'a>
     Ok(Section { day, users: users.into(), sessions, set, extras: Cow::Borrowed(extras) })
 }
 
-/// Adds the users of a cell's nodes over the range to the bitset; returns the sessions that started in it.
-pub fn collect(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<i64> {
-    const DAYS_OF_A_YEAR: u32 = 365;
-    if range.days() < DAYS_OF_A_YEAR {
-        return collect_months(conn, cell, range, bits);
-    }
-    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
-    let mut rows = statement.query(named_params! {
-        ":from": cell.key(Level::Year, range.start().year_start()).to_sql(),
-        ":to": cell.key(Level::Year, range.end()).to_sql(),
-    })?;
-    let mut sessions = 0;
-    while let Some(row) = rows.next()? {
-        let start = CellKey::from_sql(row.get(0)?).day();
-        let year = DateRange::new(start, start.year_end()).ok_or_else(damaged)?;
-        let within = clip(year, range);
-        sessions += match Kind::from_sql(row.get(1)?)? {
-            Kind::Users if within == year => {
-                bits.insert_packed(blob(row, 3)?)?;
-                summable(row.get(2)?)?
-            }
-            _ => collect_months(conn, cell, within, bits)?,
-        };
-    }
-    Ok(sessions)
-}
-
-/// As [`collect`], without looking at years.
-pub fn collect_months(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<i64> {
-    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
-    let (from, to) = months_of(cell, range);
-    let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
-    let mut sessions = 0;
-    while let Some(row) = rows.next()? {
-        let month = month_of(row)?;
-        let within = clip(month, range);
-        match Kind::from_sql(row.get(1)?)? {
-            Kind::Days => {
-                for section in sections(month.start(), blob(row, 3)?)? {
-                    if range.contains(section.day) {
-                        sessions += section.sessions;
-                        bits.insert_packed(&section.set)?;
-                    }
-                }
-            }
-            Kind::Users if within == month => {
-                sessions += summable(row.get(2)?)?;
-                bits.insert_packed(blob(row, 3)?)?;
-            }
-            Kind::Users => sessions += collect_days(conn, cell, within, bits)?,
-            Kind::Count => return Err(damaged()),
-        }
-    }
-    Ok(sessions)
-}
-
-fn collect_days(conn: &Connection, cell: Cell, range: DateRange, bits: &mut UserBits) -> Result<i64> {
-    const SELECT_DAYS: &str = "select sessions, body from usage_node where key between :from and :to";
-    let mut statement = conn.prepare_cached(SELECT_DAYS)?;
-    let mut rows = statement.query(named_params! {
-        ":from": cell.key(Level::Day, range.start()).to_sql(),
-        ":to": cell.key(Level::Day, range.end()).to_sql(),
-    })?;
-    let mut sessions = 0;
-    while let Some(row) = rows.next()? {
-        sessions += summable(row.get(0)?)?;
-        bits.insert_packed(blob(row, 1)?)?;
-    }
-    Ok(sessions)
-}
-
-/// Calls with each day of the range that has a node, its distinct users and its sessions; no set is unpacked.
-pub fn for_each_day(
-    conn: &Connection,
-    cell: Cell,
-    range: DateRange,
-    mut visit: impl FnMut(Day, u64, i64),
-) -> Result<()> {
-    const SELECT_COUNTS: &str = "select key, users, sessions from usage_node where key between :from and :to";
-    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
-    let mut days = conn.prepare_cached(SELECT_COUNTS)?;
-    let (from, to) = months_of(cell, range);
-    let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
-    while let Some(row) = rows.next()? {
-        let month = month_of(row)?;
-        if Kind::from_sql(row.get(1)?)? == Kind::Days {
-            for section in sections(month.start(), blob(row, 3)?)? {
-                if range.contains(section.day) {
-                    visit(section.day, section.users, section.sessions);
-                }
-            }
-            continue;
-        }
-        let within = clip(month, range);
-        let mut rows = days.query(named_params! {
-            ":from": cell.key(Level::Day, within.start()).to_sql(),
-            ":to": cell.key(Level::Day, within.end()).to_sql(),
-        })?;
-        while let Some(row) = rows.next()? {
-            let users = u64::try_from(summable(row.get(1)?)?).map_err(|_| damaged())?;
-            visit(CellKey::from_sql(row.get(0)?).day(), users, summable(row.get(2)?)?);
-        }
-    }
-    Ok(())
-}
-
-/// Calls with the packed set of each day of the range that has a node, and with the extras packed beside it.
-pub fn for_each_set(
-    conn: &Connection,
-    cell: Cell,
-    range: DateRange,
-    mut visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
-) -> Result<()> {
-    const SELECT_SETS: &str = "select body, extras from usage_node where key between :from and :to";
-    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
-    let mut days = conn.prepare_cached(SELECT_SETS)?;
-    let (from, to) = months_of(cell, range);
-    let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
-    while let Some(row) = rows.next()? {
-        let month = month_of(row)?;
-        if Kind::from_sql(row.get(1)?)? == Kind::Days {
-            let sections = sections(month.start(), blob(row, 3)?)?;
-            let mut within = sections.iter().filter(|section| range.contains(section.day));
-            within.try_for_each(|section| visit(&section.set, &section.extras))?;
-            continue;
-        }
-        let within = clip(month, range);
-        let mut rows = days.query(named_params! {
-            ":from": cell.key(Level::Day, within.start()).to_sql(),
-            ":to": cell.key(Level::Day, within.end()).to_sql(),
-        })?;
-        while let Some(row) = rows.next()? {
-            visit(blob(row, 0)?, blob(row, 1)?)?;
-        }
-    }
-    Ok(())
-}
-
-const SELECT_PERIODS: &str = "select key, kind, sessions, body from usage_node where key between :from and :to";
-
-/// The first and the last key of the months that touch the range.
-fn months_of(cell: Cell, range: DateRange) -> (i64, i64) {
-    let key = |day| cell.key(Level::Month, day).to_sql();
-    (key(range.start().month_start()), key(range.end()))
-}
-
-fn month_of(row: &Row) -> Result<DateRange> {
-    let start = CellKey::from_sql(row.get(0)?).day();
-    DateRange::new(start, start.month_end()).ok_or_else(damaged)
-}
-
-/// The part of a period that lies in the range; the two must touch.
-fn clip(period: DateRange, range: DateRange) -> DateRange {
-    DateRange::new(period.start().max(range.start()), period.end().min(range.end()))
-        .expect("the period touches the range")
-}
-
-fn blob<'a>(row: &'a Row, column: usize) -> Result<&'a [u8]> {
-    row.get_ref(column)?.as_blob().map_err(|_| damaged())
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn month() -> Day {
-        Day::parse("2024-02-01").unwrap()
-    }
-
-    fn section() -> impl Strategy<Value = (u32, i32, Vec<u8>, Vec<u8>)> {
-        let bytes = || proptest::collection::vec(any::<u8>(), 0..9);
-        (any::<u32>(), any::<i32>(), bytes(), bytes())
-    }
-
-    proptest! {
-        #[test]
-        fn a_months_sections_are_read_as_they_were_written(sections in proptest::collection::btree_map(0..29u32, section(), 0..29)) {
-            let sections: Vec<Section> = sections
-                .into_iter()
-                .map(|(offset, (users, extra, set, extras))| Section {
-                    day: Day::from_index(month().index() + offset).unwrap(),
-                    users: users.into(),
-                    sessions: i64::from(users) + if extras.is_empty() { 0 } else { extra.into() },
-                    set: Cow::Owned(set),
-                    extras: Cow::Owned(extras),
-                })
-                .collect();
-            let body = encode_sections(month(), &sections);
-            prop_assert_eq!(super::sections(month(), &body)?, sections);
-        }
-
-        #[test]
-        fn damaged_sections_never_panic(body in proptest::collection::vec(any::<u8>(), 0..40)) {
-            if let Ok(sections) = sections(month(), &body) {
-                prop_assert!(sections.is_sorted_by(|a, b| a.day < b.day));
-                prop_assert!(sections.iter().all(|section| section.day.month_start() == month()));
-            }
-        }
-    }
-
-    #[test]
-    fn a_section_past_the_end_of_its_month_or_out_of_order_is_damage() {
-        for damaged in [&[29 << 1, 0, 0][..], &[2, 0, 0, 2, 0, 0], &[2, 0, 5, 0], &[3, 0, 0], &[3, 0, 0, 2, 5]] {
-            assert!(sections(month(), damaged).is_err(), "{damaged:?}");
-        }
-        assert_eq!(sections(month(), &[28 << 1, 0, 0]).map(|sections| sections.len()), Ok(1));
-    }
-}
+#[path = "node_test.rs"]
+mod tests;

@@ -59,6 +59,9 @@ pub(super) fn rebuild_in_pieces(conn: &Connection, tuning: Tuning, piece: usize)
         pieces.next()
     })?;
     pieces.apply()?;
+    if older.is_some() {
+        pieces.fold_all()?;
+    }
     horizon.await_delta(conn, pieces.rollups.seq())
 }
 
@@ -110,6 +113,16 @@ impl Pieces<'_> {
     /// Facts of histories come without an extra each, those of base facts with one.
     fn len(&self) -> usize {
         self.delta.added.len().max(self.delta.extras.len()) + self.delta.counts.len()
+    }
+
+    /// Histories of days before the horizon are folded, always: there is nothing else to know such a day by.
+    fn fold_all(&mut self) -> Result<()> {
+        let last = self.rollups.seq();
+        self.rollups.fold_soon(last);
+        while !self.rollups.has_folded(last) {
+            self.rollups.apply(self.conn, Delta::default(), self.ord_end)?;
+        }
+        Ok(())
     }
 
     fn apply(&mut self) -> Result<()> {

@@ -55,7 +55,7 @@ pub fn decode(body: &[u8]) -> Result<Vec<u32>> {
 pub fn decode_into(body: &[u8], users: &mut Vec<u32>) -> Result<()> {
     users.clear();
     match Packed::open(body)? {
-        Packed::List(list) => decode_list(list.rest(), users),
+        Packed::List(list) => decode_list(list, users),
         Packed::Words(base, words) => decode_words(base, words, users),
     }
 }
@@ -63,14 +63,10 @@ pub fn decode_into(body: &[u8], users: &mut Vec<u32>) -> Result<()> {
 fn decode_list(list: &[u8], users: &mut Vec<u32>) -> Result<()> {
     // A byte an entry at the least.
     users.reserve(list.len());
-    let mut cursor = Cursor::new(list);
-    let mut next = 0u32;
-    while !cursor.is_empty() {
-        let step = cursor.u32()?;
-        next = next.checked_add(step).filter(|_| step > 0 || users.is_empty()).ok_or_else(damaged)?;
-        users.push(next);
-    }
-    Ok(())
+    for_each_listed(list, |ords| {
+        users.extend_from_slice(ords);
+        Ok(())
+    })
 }
 
 fn decode_words(base: usize, words: &[u8], users: &mut Vec<u32>) -> Result<()> {
@@ -87,7 +83,7 @@ fn decode_words(base: usize, words: &[u8], users: &mut Vec<u32>) -> Result<()> {
 }
 
 enum Packed<'a> {
-    List(Cursor<'a>),
+    List(&'a [u8]),
     /// The base word's index, and the bytes of whole words.
     Words(usize, &'a [u8]),
 }
@@ -96,10 +92,10 @@ impl Packed<'_> {
     fn open(body: &[u8]) -> Result<Packed<'_>> {
         let mut cursor = Cursor::new(body);
         if cursor.is_empty() {
-            return Ok(Packed::List(cursor));
+            return Ok(Packed::List(&[]));
         }
         match cursor.byte()? {
-            LIST => Ok(Packed::List(cursor)),
+            LIST => Ok(Packed::List(cursor.rest())),
             WORDS => {
                 let base = cursor.u32()? as usize;
                 let whole = cursor.rest().len().is_multiple_of(WORD_BYTES);
@@ -110,16 +106,48 @@ impl Packed<'_> {
     }
 }
 
-fn for_each_listed(mut list: Cursor, mut visit: impl FnMut(u32) -> Result<()>) -> Result<()> {
-    let mut next = if list.is_empty() { return Ok(()) } else { list.u32()? };
-    loop {
-        visit(next)?;
-        if list.is_empty() {
-            return Ok(());
+/// Calls with the ords of a list, ascending, a few at a time.
+#[inline(always)]
+fn for_each_listed(mut list: &[u8], mut visit: impl FnMut(&[u32]) -> Result<()>) -> Result<()> {
+    let mut last = None;
+    while !list.is_empty() {
+        if let (Some(previous), Some(window)) = (last, list.first_chunk()) {
+            let (ords, taken) = short_steps(previous, u64::from_le_bytes(*window));
+            if taken > 0 {
+                visit(&ords)?;
+                last = Some(ords[SHORT_STEPS - 1]);
+                list = &list[taken..];
+                continue;
+            }
         }
-        let step = list.u32()?;
-        next = next.checked_add(step).filter(|_| step > 0).ok_or_else(damaged)?;
+        let mut cursor = Cursor::new(list);
+        let step = cursor.u32()?;
+        let next = last.unwrap_or(0u32).checked_add(step).filter(|_| step > 0 || last.is_none()).ok_or_else(damaged)?;
+        visit(&[next])?;
+        last = Some(next);
+        list = cursor.rest();
     }
+    Ok(())
+}
+
+const SHORT_STEPS: usize = 4;
+
+/// The next four ords and how many bytes they take, if these are steps of one or two bytes each, as most are: read from
+/// one word without a branch that depends on them. Nothing is taken otherwise, nor where a step is 0 or overflows.
+#[inline(always)]
+fn short_steps(previous: u32, mut window: u64) -> ([u32; SHORT_STEPS], usize) {
+    let mut ords = [0; SHORT_STEPS];
+    let (mut ord, mut taken, mut is_sound) = (previous, 0, true);
+    for slot in &mut ords {
+        let two = window >> 7 & 1;
+        let step = window & 0x7f | window >> 1 & 0x3f80 & two.wrapping_neg();
+        *slot = ord.wrapping_add(step as u32);
+        is_sound &= window & 0x8080 != 0x8080 && *slot > ord;
+        ord = *slot;
+        window >>= 8 << two;
+        taken += 1 + two as usize;
+    }
+    (ords, if is_sound { taken } else { 0 })
 }
 
 fn word_of(bytes: &[u8]) -> u64 {
@@ -154,6 +182,12 @@ impl UserBits {
         UserBits { words: vec![0; ord_end.div_ceil(WORD_BITS) as usize], ord_end }
     }
 
+    /// Room for the ords below another end. All must be clear.
+    pub fn resize(&mut self, ord_end: u32) {
+        self.words.resize(ord_end.div_ceil(WORD_BITS) as usize, 0);
+        self.ord_end = ord_end;
+    }
+
     pub fn clear(&mut self) {
         self.words.fill(0);
     }
@@ -174,12 +208,31 @@ impl UserBits {
         }
     }
 
+    /// Removes an ord; whether it was there.
+    #[inline]
+    pub fn take(&mut self, ord: u32) -> bool {
+        let Some(word) = self.words.get_mut((ord / WORD_BITS) as usize) else { return false };
+        let bit = 1 << (ord % WORD_BITS);
+        let was_there = *word & bit != 0;
+        *word &= !bit;
+        was_there
+    }
+
     pub fn contains(&self, ord: u32) -> bool {
         self.words.get((ord / WORD_BITS) as usize).is_some_and(|word| word >> (ord % WORD_BITS) & 1 == 1)
     }
 
     pub fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Bits from the end on, of ords that were never given, must stay clear.
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.words
     }
 
     /// The ords in it, ascending.
@@ -197,7 +250,7 @@ impl UserBits {
     /// Adds the users of a packed set without unpacking it. Errors if it is damaged.
     pub fn insert_packed(&mut self, body: &[u8]) -> Result<()> {
         match Packed::open(body)? {
-            Packed::List(list) => for_each_listed(list, |ord| self.insert(ord)),
+            Packed::List(list) => for_each_listed(list, |ords| ords.iter().try_for_each(|ord| self.insert(*ord))),
             Packed::Words(base, words) => {
                 let end = base + words.len() / WORD_BYTES;
                 let target = self.words.get_mut(base..end).ok_or_else(damaged)?;

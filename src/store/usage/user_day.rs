@@ -71,12 +71,6 @@ impl UserDay {
         Ok(())
     }
 
-    /// Gap sessions that start on this day and touch the cell.
-    pub fn sessions_touching(&self, cell: Cell) -> u64 {
-        let touches = |session: &&GapSession| self.pairs(session).any(|(team, service)| cell.covers(team, service));
-        self.sessions.iter().filter(touches).count() as u64
-    }
-
     /// The pairs with an event on this day.
     pub fn active_pairs(&self) -> impl Iterator<Item = (u32, u32)> {
         self.activities.iter().filter(|activity| activity.quarters != 0).map(|a| (a.team, a.service))

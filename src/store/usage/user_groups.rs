@@ -10,6 +10,7 @@ use std::ops::Range;
 use rusqlite::Connection;
 
 use super::figures::{UsageSnapshot, cell_figures};
+use super::idle_users::idle_users;
 use super::lattice::Cell;
 use super::sets::UserBits;
 use super::totals::counts_in_total;
@@ -88,7 +89,7 @@ struct Ranking {
 
 impl Ranking {
     fn load(snapshot: &UsageSnapshot, range: DateRange, cell: Cell) -> Result<Ranking> {
-        let irregular = User::irregular_before(snapshot.conn, range.start())?;
+        let irregular = snapshot.source().irregular_before(range.start())?.ok_or_else(damaged)?;
         let mut active = UserBits::new(snapshot.overlay.ord_end);
         let all = cell_figures(snapshot, cell, range, &irregular, &mut active)?;
         let mut ranking = Ranking {
@@ -232,15 +233,10 @@ impl Ranking {
     }
 
     fn idle_groups(&self, snapshot: &UsageSnapshot, places: Range<usize>) -> Result<Vec<Group>> {
-        let mut idle = vec![];
-        User::for_each(snapshot.conn, |user| {
-            let is_seen = self.active.contains(user.ord) || self.sessions.get(user.ord as usize) > Some(&0);
-            let is_erased = self.erased_ords.binary_search(&user.ord).is_ok();
-            if !is_seen && !is_erased && counts_in_total(&user, self.cell, self.range, false) {
-                idle.push(user.ord);
-            }
-            Ok(())
-        })?;
+        let mut idle = idle_users(snapshot, self.range, self.cell, &self.active)?;
+        let is_counted =
+            |ord: &u32| self.sessions.get(*ord as usize) > Some(&0) || self.erased_ords.binary_search(ord).is_ok();
+        idle.retain(|ord| !is_counted(ord));
         let named = smallest(load_names(snapshot, &idle)?, places);
         let figures = Figures { total_users: 1, ..Figures::default() };
         Ok(named.into_iter().map(|(id, _)| Group { id: Some(id), figures }).collect())

@@ -16,7 +16,7 @@ pub fn sessions_by_user(snapshot: &UsageSnapshot, range: DateRange, cell: Cell) 
     let mut users = vec![];
     node::for_each_set(snapshot.conn, cell, range, |set, extras| {
         sets::decode_into(set, &mut users)?;
-        users.iter().try_for_each(|ord| sums.add(*ord, 1))?;
+        sums.add_one_each(&users)?;
         for_each_extra(&users, extras, |ord, n| sums.add(ord, n))
     })?;
     let mut pending = Ok(());
@@ -27,19 +27,28 @@ pub fn sessions_by_user(snapshot: &UsageSnapshot, range: DateRange, cell: Cell) 
     snapshot.overlay.for_each_user(cell, range, |_, ord, n| add(ord, n));
     snapshot.overlay.for_each_extra(cell, range, |_, ord, n| add(ord, n));
     pending?;
-    // On the way a sum may be below zero: a run may remove what a later one adds.
-    let is_count = sums.0.iter().fold(0, |all, sum| all | sum) >= 0;
-    if is_count { Ok(sums.0.into_iter().map(|sum| sum as u32).collect()) } else { Err(damaged()) }
+    // On the way a sum may be below zero: one run may remove what another adds.
+    let is_count = sums.0.iter().fold(0, |all, sum| all | sum) >> 31 == 0;
+    if is_count { Ok(sums.0) } else { Err(damaged()) }
 }
 
-struct Sums(Vec<i32>);
+/// By ord; modulo 2^32, so that they may fall below zero on the way. What overflows comes from a damaged extra.
+struct Sums(Vec<u32>);
 
 impl Sums {
-    /// Errors for an ord that was never given. What overflows comes from a damaged extra, and comes out as one.
-    #[inline]
+    /// `users` ascend. Errors for an ord that was never given; so does the next one.
+    fn add_one_each(&mut self, users: &[u32]) -> Result<()> {
+        let Some(last) = users.last() else { return Ok(()) };
+        let sums = self.0.get_mut(..=*last as usize).ok_or_else(damaged)?;
+        for ord in users {
+            sums[*ord as usize] = sums[*ord as usize].wrapping_add(1);
+        }
+        Ok(())
+    }
+
     fn add(&mut self, ord: u32, n: i32) -> Result<()> {
         let sum = self.0.get_mut(ord as usize).ok_or_else(damaged)?;
-        *sum = sum.wrapping_add(n);
+        *sum = sum.wrapping_add_signed(n);
         Ok(())
     }
 }
