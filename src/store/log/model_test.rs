@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::testing::{SERVICES_MAX, TINY, TestLog, at, id};
 use super::{arrivals, page};
 use crate::model::{
     EventCutoffs, Id, LogFilter, Position, Severity, SeveritySet, Start, StoredEvent, SystemEvent, TimeOrder, Timestamp,
