@@ -9,12 +9,14 @@ use crate::store::varint::{self, Cursor, damaged};
 
 /// A run is bounded by its splitting (a leaf, or a group of leaves), so that 32 bits hold every count; sums over runs
 /// have 64.
+///
+/// Cells stay packed, as the database has them: a log has a leaf for every thousand events, and a start reads them all.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Counts {
     /// Answers the most frequent filters without looking at cells.
     by_severity: [u32; Severity::ALL.len()],
-    /// Ascending, none zero.
-    cells: Arc<[(Cell, u32)]>,
+    /// Varints: for each cell, ascending, the step from the one before, and its count. Some two bytes a cell; none zero.
+    packed: Arc<[u8]>,
 }
 
 impl Counts {
@@ -22,30 +24,47 @@ impl Counts {
         let mut sorted: Vec<Cell> = cells.collect();
         sorted.sort_unstable();
         let runs = sorted.chunk_by(|a, b| a == b);
-        Counts::from_sorted(runs.map(|run| (run[0], run.len() as u32)).collect())
+        Counts::from_sorted(runs.map(|run| (run[0], run.len() as u32)))
     }
 
-    fn from_sorted(cells: Vec<(Cell, u32)>) -> Counts {
+    fn from_sorted(cells: impl Iterator<Item = (Cell, u32)>) -> Counts {
         let mut by_severity = [0; Severity::ALL.len()];
-        for (cell, n) in &cells {
+        let mut packed = vec![];
+        let mut before = 0;
+        for (cell, n) in cells {
             by_severity[cell.severity().index()] += n;
+            varint::put(&mut packed, (cell.index() - before) as u64);
+            varint::put(&mut packed, u64::from(n));
+            before = cell.index();
         }
-        Counts { by_severity, cells: cells.into() }
+        Counts { by_severity, packed: packed.into() }
+    }
+
+    /// Ascending.
+    fn cells(&self) -> impl Iterator<Item = (Cell, u32)> {
+        let mut cursor = Cursor::new(&self.packed);
+        let mut index = 0;
+        std::iter::from_fn(move || {
+            if cursor.is_empty() {
+                return None;
+            }
+            let mut next = || cursor.u32().expect("only whole pairs of varints are packed");
+            index += next() as usize;
+            Some((Cell::from_index(index), next()))
+        })
     }
 
     pub fn plus(&self, more: &Counts) -> Counts {
-        let mut sum = Vec::with_capacity(self.cells.len() + more.cells.len());
-        let mut left = self.cells.iter().copied().peekable();
-        for &(cell, n) in more.cells.iter() {
-            while let Some(smaller) = left.next_if(|known| known.0 < cell) {
-                sum.push(smaller);
-            }
-            let known = left.next_if(|known| known.0 == cell).map_or(0, |known| known.1);
-            sum.push((cell, known + n));
-        }
-        sum.extend(left);
-        let by_severity = std::array::from_fn(|i| self.by_severity[i] + more.by_severity[i]);
-        Counts { by_severity, cells: sum.into() }
+        let (mut left, mut right) = (self.cells().peekable(), more.cells().peekable());
+        Counts::from_sorted(std::iter::from_fn(move || {
+            let (cell, n) = match (left.peek(), right.peek()) {
+                (Some(a), Some(b)) if a.0 <= b.0 => left.next()?,
+                (Some(_), None) => left.next()?,
+                _ => right.next()?,
+            };
+            let more = right.next_if(|known| known.0 == cell).map_or(0, |known| known.1);
+            Some((cell, n + more))
+        }))
     }
 
     /// Whether there are any of other severities.
@@ -57,20 +76,24 @@ impl Counts {
 
     /// Those of these severities.
     pub fn only(&self, severities: SeveritySet) -> Counts {
-        let kept = self.cells.iter().filter(|(cell, _)| severities.contains(cell.severity()));
-        Counts::from_sorted(kept.copied().collect())
+        if !self.holds_other_than(severities) {
+            return self.clone();
+        }
+        Counts::from_sorted(self.cells().filter(|(cell, _)| severities.contains(cell.severity())))
     }
 
     /// Of many at once; a start adds up every leaf.
-    pub fn sum<'a>(parts: impl Iterator<Item = &'a Counts> + Clone) -> Counts {
+    pub fn sum<'a>(parts: impl Iterator<Item = &'a Counts>) -> Counts {
         // Cells are small integers without large gaps: a vector that counts by cell is the shortest way.
-        let highest = parts.clone().filter_map(|part| part.cells.last()).map(|(cell, _)| cell.index()).max();
-        let mut by_cell = vec![0; highest.map_or(0, |index| index + 1)];
-        for (cell, n) in parts.flat_map(|part| part.cells.iter()) {
+        let mut by_cell: Vec<u32> = vec![];
+        for (cell, n) in parts.flat_map(Counts::cells) {
+            if cell.index() >= by_cell.len() {
+                by_cell.resize(cell.index() + 1, 0);
+            }
             by_cell[cell.index()] += n;
         }
         let counted = by_cell.into_iter().enumerate().filter(|(_, n)| *n > 0);
-        Counts::from_sorted(counted.map(|(index, n)| (Cell::from_index(index), n)).collect())
+        Counts::from_sorted(counted.map(|(index, n)| (Cell::from_index(index), n)))
     }
 
     pub fn total(&self) -> u64 {
@@ -82,43 +105,36 @@ impl Counts {
             let matching = Severity::ALL.into_iter().filter(|severity| filter.severities.contains(*severity));
             return matching.map(|severity| u64::from(self.by_severity[severity.index()])).sum();
         };
-        let of_service = &self.cells[self.cells.partition_point(|(cell, _)| cell.service() < service)..];
-        let of_service = of_service.iter().take_while(|(cell, _)| cell.service() == service);
-        of_service.filter(|(cell, _)| filter.severities.contains(cell.severity())).map(|(_, n)| u64::from(*n)).sum()
+        let from = self.cells().skip_while(|(cell, _)| cell.service() < service);
+        let of_service = from.take_while(|(cell, _)| cell.service() == service);
+        of_service.filter(|(cell, _)| filter.severities.contains(cell.severity())).map(|(_, n)| u64::from(n)).sum()
     }
 
     /// The highest service among them.
     pub fn last_service(&self) -> Option<u32> {
-        self.cells.last().map(|(cell, _)| cell.service())
+        self.cells().last().map(|(cell, _)| cell.service())
     }
 
-    /// Varints: for each cell the step from the one before, and its count. Some two bytes a cell.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.cells.len() * 3);
-        let mut before = 0;
-        for (cell, n) in self.cells.iter() {
-            varint::put(&mut out, (cell.to_sql() - before) as u64);
-            varint::put(&mut out, u64::from(*n));
-            before = cell.to_sql();
-        }
-        out
+    /// As the database keeps them.
+    pub fn encode(&self) -> &[u8] {
+        &self.packed
     }
 
     /// Errors on a blob that [`Counts::encode`] did not make.
     pub fn decode(blob: &[u8]) -> Result<Counts> {
         let mut cursor = Cursor::new(blob);
-        let mut cells: Vec<(Cell, u32)> = vec![];
-        let (mut before, mut total) = (0, 0u32);
+        let (mut cell, mut total) = (0, 0u32);
+        let mut by_severity = [0; Severity::ALL.len()];
         while !cursor.is_empty() {
             let (step, n) = (cursor.u32()?, cursor.u32()?);
             total = total.checked_add(n).ok_or_else(damaged)?;
             if step == 0 || n == 0 {
                 return Err(damaged());
             }
-            before += i64::from(step);
-            cells.push((Cell::from_sql(before)?, n));
+            cell += i64::from(step);
+            by_severity[Cell::from_sql(cell)?.severity().index()] += n;
         }
-        Ok(Counts::from_sorted(cells))
+        Ok(Counts { by_severity, packed: blob.into() })
     }
 }
 
