@@ -111,5 +111,6 @@ fn store_settings(directory: &tempfile::TempDir) -> StoreSettings {
         teams_max: 1_000,
         services_max: 1_000,
         queue_items_max: 1_000,
+        span_cache_bytes: 32 << 20,
     }
 }

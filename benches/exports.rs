@@ -238,6 +238,7 @@ fn open(database: &Path) -> Store {
         teams_max: 1_000,
         services_max: 1_000,
         queue_items_max: 10_000,
+        span_cache_bytes: 32 << 20,
     };
     Store::open(&settings, Clock::system()).expect("a database")
 }

@@ -44,6 +44,7 @@ fn main() {
         teams_max: 100,
         services_max: 100,
         queue_items_max: 100_000,
+        span_cache_bytes: 24 << 20,
     };
     let store = Store::open(&settings, Clock::system()).expect("the database opens");
     plan.fill(&store);

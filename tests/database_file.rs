@@ -16,6 +16,7 @@ fn settings(path: &Path) -> Settings {
         teams_max: 100,
         services_max: 100,
         queue_items_max: 1_000,
+        span_cache_bytes: 1 << 20,
     }
 }
 

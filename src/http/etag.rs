@@ -23,6 +23,11 @@ impl IfNoneMatch {
     }
 }
 
+/// Whether the client has the answer for `revision` already.
+pub fn is_had(if_none_match: &IfNoneMatch, revision: &Revision) -> bool {
+    !if_none_match.0.is_empty() && if_none_match.has(&tag(revision))
+}
+
 /// The answer for `revision`: what `compute` makes of it, or 304 where the client has it already. The tag is the same for
 /// every parameter; a client keeps tags by URL.
 pub fn answer<E>(
@@ -30,12 +35,19 @@ pub fn answer<E>(
     revision: &Revision,
     compute: impl FnOnce() -> Result<Reply, E>,
 ) -> Result<Reply, E> {
-    let etag = format!("W/\"{}-{}\"", revision.database_id, revision.number);
-    let reply = match if_none_match.has(&etag) {
-        true => Reply::empty(StatusCode::NOT_MODIFIED),
-        false => compute()?,
-    };
-    Ok(reply.with(header::ETAG, &etag).with(header::CACHE_CONTROL, "private, no-cache"))
+    if is_had(if_none_match, revision) { Ok(not_modified(revision)) } else { Ok(tagged(compute()?, revision)) }
+}
+
+pub fn not_modified(revision: &Revision) -> Reply {
+    tagged(Reply::empty(StatusCode::NOT_MODIFIED), revision)
+}
+
+fn tagged(reply: Reply, revision: &Revision) -> Reply {
+    reply.with(header::ETAG, &tag(revision)).with(header::CACHE_CONTROL, "private, no-cache")
+}
+
+fn tag(revision: &Revision) -> String {
+    format!("W/\"{}-{}\"", revision.database_id, revision.number)
 }
 
 #[cfg(test)]

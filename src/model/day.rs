@@ -90,6 +90,36 @@ impl Day {
         Day(self.0 - date.day0() + u32::from(date.num_days_in_month()) - 1)
     }
 
+    /// The first day of January, April, July or October.
+    pub fn quarter_start(self) -> Day {
+        let mut start = self.month_start();
+        for _ in 0..self.date().month0() % 3 {
+            start = Day(start.0 - 1).month_start();
+        }
+        start
+    }
+
+    pub fn quarter_end(self) -> Day {
+        let mut end = self.month_end();
+        for _ in self.date().month0() % 3..2 {
+            end = Day(end.0 + 1).month_end();
+        }
+        end
+    }
+
+    /// A month has three thirds: they begin on its 1st, 11th and 21st day.
+    pub fn third_start(self) -> Day {
+        let day = self.date().day0();
+        Day(self.0 - (day - (day / 10).min(2) * 10))
+    }
+
+    pub fn third_end(self) -> Day {
+        match self.date().day0() / 10 {
+            0 | 1 => Day(self.third_start().0 + 9),
+            _ => self.month_end(),
+        }
+    }
+
     /// The Sunday that ends its week (a week starts on Monday), or the calendar's last day.
     pub fn week_end(self) -> Day {
         Day((self.0 + 6 - self.date().weekday().num_days_from_monday()).min(Day::MAX.0))

@@ -61,7 +61,7 @@ pub use self::repair::repair;
 pub use self::restore::{RestoreOptions, Restored, restore};
 pub use self::signing_keys::SigningKey;
 use self::snapshot::{BULK_CACHE_KIB, REQUEST_CACHE_KIB, ReaderPool};
-pub use self::snapshot::{Revision, Snapshot};
+pub use self::snapshot::{Glance, Revision, Snapshot};
 pub use self::stats::{COMMIT_BUCKETS_S, StatsReading};
 pub use self::usage::horizon::{PrunableUsage, PrunedUsage};
 use self::view::Views;
@@ -82,6 +82,8 @@ pub struct Settings {
     pub services_max: u32,
     /// Events that may wait for the writer; above it a request is answered 503.
     pub queue_items_max: usize,
+    /// What reads may keep in memory of the users of days, months and years.
+    pub span_cache_bytes: usize,
 }
 
 /// An open database. Cheap to clone; the last clone closes it.
@@ -193,6 +195,11 @@ impl Store {
     /// to, nor keep any of their own.
     pub fn bulk_snapshot(&self) -> Result<Snapshot<'_>> {
         Snapshot::begin(&self.inner, &self.inner.bulk_readers)
+    }
+
+    /// The newest acknowledged state, as far as it is in memory: takes no transaction.
+    pub fn glance(&self) -> Glance {
+        Glance::new(&self.inner)
     }
 
     /// A keyed digest of a secret of ours, which has 256 bits: what it tells of the secret helps nobody.

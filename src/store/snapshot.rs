@@ -10,7 +10,7 @@ use super::log::{self, EventRow, LogSnapshot};
 use super::usage::figures::{self, UsageSnapshot};
 use super::usage::horizon::{self, Horizon, PrunableUsage};
 use super::usage::inspect;
-use super::view::View;
+use super::view::{View, read_stamp};
 use super::{Inner, open};
 use crate::error::{Error, Result};
 use crate::model::{
@@ -51,8 +51,27 @@ pub struct Snapshot<'s> {
     /// Always there; an option only so that it can go back to the pool.
     conn: Option<Connection>,
     view: Arc<View>,
-    usage_revision: i64,
-    log_revision: i64,
+}
+
+/// The newest acknowledged state, without a transaction: what memory alone answers.
+pub struct Glance {
+    database_id: Arc<str>,
+    view: Arc<View>,
+}
+
+impl Glance {
+    pub(super) fn new(store: &Inner) -> Glance {
+        Glance { database_id: Arc::clone(&store.database_id), view: store.views.newest() }
+    }
+
+    pub fn usage_revision(&self) -> Revision {
+        Revision { database_id: Arc::clone(&self.database_id), number: self.view.stamp.usage_revision }
+    }
+
+    /// As [`Snapshot::figures`] of the same revision; None if memory alone cannot tell, and a snapshot must be asked.
+    pub fn figures(&self, range: DateRange, filter: &UsageFilter) -> Result<Option<Figures>> {
+        figures::figures_in_memory(&self.view.usage, range, filter)
+    }
 }
 
 /// Grows with every commit that can change an answer of its side; a restored database gets another id.
@@ -64,7 +83,6 @@ pub struct Revision {
 
 impl<'s> Snapshot<'s> {
     pub(super) fn begin(store: &'s Inner, pool: &'s ReaderPool) -> Result<Snapshot<'s>> {
-        const STATE: &str = "select commit_seq, usage_revision, log_revision from database";
         let idle = pool.idle.lock().pop();
         let conn = match idle {
             Some(conn) => conn,
@@ -72,10 +90,8 @@ impl<'s> Snapshot<'s> {
         };
         for _ in 0..TRIES_MAX {
             conn.prepare_cached("begin")?.execute([])?;
-            let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-            let (commit_seq, usage_revision, log_revision) = conn.prepare_cached(STATE)?.query_row([], read)?;
-            if let Some(view) = store.views.get(commit_seq) {
-                return Ok(Snapshot { store, pool, conn: Some(conn), view, usage_revision, log_revision });
+            if let Some(view) = store.views.get(read_stamp(&conn)?.commit_seq) {
+                return Ok(Snapshot { store, pool, conn: Some(conn), view });
             }
             // Overtaken by many commits between two statements: begin again on the newest.
             conn.prepare_cached("rollback")?.execute([])?;
@@ -86,11 +102,11 @@ impl<'s> Snapshot<'s> {
     }
 
     pub fn usage_revision(&self) -> Revision {
-        Revision { database_id: Arc::clone(&self.store.database_id), number: self.usage_revision }
+        Revision { database_id: Arc::clone(&self.store.database_id), number: self.view.stamp.usage_revision }
     }
 
     pub fn log_revision(&self) -> Revision {
-        Revision { database_id: Arc::clone(&self.store.database_id), number: self.log_revision }
+        Revision { database_id: Arc::clone(&self.store.database_id), number: self.view.stamp.log_revision }
     }
 
     /// The three figures of a range under a filter. An id nobody has sent gives zeros.
@@ -261,3 +277,7 @@ impl Drop for Snapshot<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "snapshot_test.rs"]
+mod tests;

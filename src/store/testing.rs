@@ -13,6 +13,7 @@ pub fn settings(directory: &TempDir) -> Settings {
         teams_max: 100,
         services_max: 100,
         queue_items_max: 100,
+        span_cache_bytes: 1 << 20,
     }
 }
 

@@ -23,7 +23,7 @@ use super::retire::Retirement;
 use super::stats::Stats;
 use super::usage::{Bounds, UsageWriter};
 use super::varint::damaged;
-use super::view::{View, Views};
+use super::view::{Stamp, View, Views, read_stamp};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::model::{History, Id, Registration, Rejected, Retired, Timestamp};
@@ -38,6 +38,8 @@ const IDLE_WHEN_SHRINKING: Duration = Duration::from_millis(5);
 const SHRINKING_PAUSE: Duration = Duration::from_millis(100);
 /// The same while there is no room: folding would only fail again, and every failure loads the memory anew.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
+/// Having found nothing to do so often in a row (for five seconds), it takes up what is better done late than never.
+const QUIET_AFTER: u32 = 25;
 
 pub struct Writer {
     /// Stands before the connection, so that it closes the file first.
@@ -45,13 +47,15 @@ pub struct Writer {
     conn: Connection,
     key: DigestKey,
     bounds: Bounds,
+    span_cache_bytes: usize,
     clock: Clock,
     queue: Arc<Queue>,
     views: Arc<Views>,
     stats: Arc<Stats>,
     usage: UsageWriter,
     log: LogWriter,
-    commit_seq: i64,
+    /// Of the last commit.
+    stamp: Stamp,
     /// An erased id may still stand in the WAL: it must be written back and cut.
     scrub: bool,
     /// The last transaction found no room.
@@ -59,6 +63,8 @@ pub struct Writer {
     /// The file may hold much free space.
     is_shrinking: bool,
     shrunk_at: Option<Instant>,
+    /// How often in a row there was nothing to do.
+    idle_times: u32,
 }
 
 impl Writer {
@@ -72,10 +78,10 @@ impl Writer {
         stats: Arc<Stats>,
     ) -> Result<(Writer, Arc<Views>)> {
         let bounds = Bounds { teams_max: settings.teams_max, services_max: settings.services_max };
-        let usage = UsageWriter::load(&conn, key.clone(), bounds)?;
+        let usage = UsageWriter::load(&conn, key.clone(), bounds, settings.span_cache_bytes)?;
         let log = LogWriter::load(&conn, key.clone(), bounds.services_max)?;
-        let commit_seq = read_commit_seq(&conn)?;
-        let first = View { commit_seq, usage: usage.overlay(), log: log.directory() };
+        let stamp = read_stamp(&conn)?;
+        let first = View { stamp, usage: usage.overlay(), log: log.directory() };
         let views = Arc::new(Views::new(first));
         // A WAL left by a crash may hold what an erasure was still to remove.
         let scrub = true;
@@ -83,18 +89,20 @@ impl Writer {
             conn,
             key,
             bounds,
+            span_cache_bytes: settings.span_cache_bytes,
             clock,
             queue,
             views: Arc::clone(&views),
             stats,
             usage,
             log,
-            commit_seq,
+            stamp,
             scrub,
             checkpoints: Checkpoints::new(settings),
             is_full: false,
             is_shrinking: false,
             shrunk_at: None,
+            idle_times: 0,
         };
         Ok((writer, views))
     }
@@ -126,6 +134,7 @@ impl Writer {
 
     /// One transaction for all jobs of the group, then their answers. Errors only if the writer cannot go on.
     fn commit_group(&mut self, group: Vec<Job>) -> Result<()> {
+        self.idle_times = 0;
         let started = self.clock.monotonic();
         let items: usize = group.iter().map(Job::items).sum();
         let mut progress = Progress::default();
@@ -146,23 +155,26 @@ impl Writer {
         if !self.is_full {
             return outcome.clone();
         }
-        self.usage = UsageWriter::load(&self.conn, self.key.clone(), self.bounds)?;
+        self.usage = UsageWriter::load(&self.conn, self.key.clone(), self.bounds, self.span_cache_bytes)?;
         self.log = LogWriter::load(&self.conn, self.key.clone(), self.bounds.services_max)?;
         Ok(())
     }
 
     fn transact(&mut self, progress: &mut Progress, group: Vec<Job>) -> Result<()> {
-        let next = self.commit_seq.checked_add(1).ok_or_else(damaged)?;
+        let next_seq = self.stamp.commit_seq.checked_add(1).ok_or_else(damaged)?;
         progress.attempt(|| execute(&self.conn, "begin immediate"));
         self.run_jobs(progress, group);
-        progress.attempt(|| self.finish(next));
+        let stamp = progress.attempt(|| self.finish(next_seq));
         // The bound on the file shows while pages are asked for; what a commit lacks is room on the disk.
         let worked = progress.outcome().map_err(|error| self.bound_reached(error));
         let done = worked.and_then(|()| execute(&self.conn, "commit"));
         match done {
-            Ok(()) => self.commit_seq = next,
+            Ok(()) => {
+                self.stamp = stamp;
+                self.views.committed(next_seq);
+            }
             Err(_) => {
-                self.views.retract(next);
+                self.views.retract(next_seq);
                 // SQLite may have rolled back by itself; either way nothing of this group stays.
                 let _ = self.conn.execute_batch("rollback");
             }
@@ -183,17 +195,23 @@ impl Writer {
         }
     }
 
-    fn finish(&mut self, commit_seq: i64) -> Result<()> {
+    fn finish(&mut self, commit_seq: i64) -> Result<Stamp> {
         const STAMP: &str = "
-            update database set commit_seq = :commit_seq,
-                usage_revision = usage_revision + :usage_changed, log_revision = log_revision + :log_changed";
+            update database set commit_seq = :commit_seq, usage_revision = :usage_revision, log_revision = :log_revision";
         let usage_changed = self.usage.finish(&self.conn)?;
         let log_changed = self.log.finish(&self.conn)?;
-        let stamp =
-            named_params! { ":commit_seq": commit_seq, ":usage_changed": usage_changed, ":log_changed": log_changed };
-        self.conn.prepare_cached(STAMP)?.execute(stamp)?;
-        self.views.publish(View { commit_seq, usage: self.usage.overlay(), log: self.log.directory() });
-        Ok(())
+        let stamp = Stamp {
+            commit_seq,
+            usage_revision: self.stamp.usage_revision + i64::from(usage_changed),
+            log_revision: self.stamp.log_revision + i64::from(log_changed),
+        };
+        self.conn.prepare_cached(STAMP)?.execute(named_params! {
+            ":commit_seq": stamp.commit_seq,
+            ":usage_revision": stamp.usage_revision,
+            ":log_revision": stamp.log_revision,
+        })?;
+        self.views.publish(View { stamp, usage: self.usage.overlay(), log: self.log.directory() });
+        Ok(stamp)
     }
 
     /// Usage events that wait together are recorded together, and so are log events: what they share is touched
@@ -266,6 +284,10 @@ impl Writer {
             self.settle(&outcome)?;
             return self.checkpoint_if_due();
         }
+        self.idle_times = self.idle_times.saturating_add(u32::from(!self.is_shrinking));
+        if self.idle_times == QUIET_AFTER {
+            self.usage.settle_down();
+        }
         if !self.scrub()? {
             let waiting = self.checkpoints.while_idle(&self.conn, &self.clock)?;
             self.stats.set_wal_pages(waiting);
@@ -313,10 +335,6 @@ impl Drop for Writer {
 fn execute(conn: &Connection, sql: &str) -> Result<()> {
     conn.prepare_cached(sql)?.execute([])?;
     Ok(())
-}
-
-fn read_commit_seq(conn: &Connection) -> Result<i64> {
-    Ok(conn.query_row("select commit_seq from database", [], |row| row.get(0))?)
 }
 
 #[cfg(test)]

@@ -86,6 +86,8 @@ fn what_follows_a_failed_job_in_its_group_leaves_no_trace() {
     }
     let created_at: i64 = writer.conn.query_row("select created_at from database", [], |row| row.get(0)).unwrap();
     assert_eq!(created_at, 0);
+    // Nobody is answered from what was not committed.
+    assert_eq!(writer.views.newest().stamp, Stamp::default());
 
     make_room(&writer);
     let ((recorded, recorded_answer), (appended, appended_answer)) = (record(100), append());
@@ -93,6 +95,7 @@ fn what_follows_a_failed_job_in_its_group_leaves_no_trace() {
     assert_eq!(recorded_answer.blocking_recv().unwrap(), Ok(vec![]));
     assert_eq!(appended_answer.blocking_recv().unwrap(), Ok(vec![]));
     assert_eq!((rows(&writer, "usage_user"), rows(&writer, "log_order")), (100, 1));
+    assert_eq!(writer.views.newest().stamp, Stamp { commit_seq: 1, usage_revision: 1, log_revision: 1 });
 }
 
 #[test]

@@ -240,6 +240,7 @@ fn store_settings(directory: &TempDir) -> StoreSettings {
         teams_max: 1000,
         services_max: 1000,
         queue_items_max: 100_000,
+        span_cache_bytes: 1 << 20,
     }
 }
 

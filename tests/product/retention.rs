@@ -9,9 +9,9 @@ use crate::support::client::{Client, NDJSON, url};
 use crate::support::process::{self, Process};
 use crate::support::usage::{report, send, summary};
 
-/// Enough user-days for several slices.
 const USERS: usize = 120;
 const DAYS: usize = 150;
+const USER_DAYS: u64 = (USERS * DAYS) as u64;
 /// How long after the pruning began the server is killed, in milliseconds; each time it comes a bit further.
 const KILLED_AFTER_MS: [u64; 5] = [20, 90, 40, 160, 250];
 
@@ -123,6 +123,7 @@ fn fill(client: &Client) {
         client.post_all("/usage/events", &[NDJSON], lines, count);
     }
     assert_eq!(summary(client, "2024-01-01..2024-12-31", &[])[1], USERS as u64);
+    const { assert!(USER_DAYS > 8_000, "pruning takes many slices") };
 }
 
 /// Of every kind, over days that go, days that stay, and both.

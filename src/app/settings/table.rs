@@ -95,6 +95,7 @@ pub const TABLE: &[Setting] = &[
     setting("server", "drain_timeout_s", Kind::Seconds { min: 0, max: 3600 }),
     setting("database", "path", Kind::Path),
     setting("database", "bytes_max", Kind::Size { min: 0, max: 16_384 * GIB }),
+    setting("database", "span_cache_bytes", Kind::Size { min: 0, max: 64 * GIB }),
     setting("limits", "body_bytes_max", Kind::Size { min: KIB, max: GIB }),
     setting("limits", "items_max", Kind::Count { min: 1, max: 10_000_000 }),
     setting("limits", "nesting_max", Kind::Count { min: 2, max: 128 }),

@@ -138,6 +138,7 @@ impl Values {
             teams_max: self.number("limits.teams_max"),
             services_max: self.number("limits.services_max"),
             queue_items_max: self.number("limits.queue_items_max"),
+            span_cache_bytes: self.number("database.span_cache_bytes"),
         }
     }
 

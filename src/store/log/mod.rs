@@ -31,6 +31,8 @@ mod log_test;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
+mod retire_model_test;
+#[cfg(test)]
 mod testing;
 
 use rusqlite::Connection;

@@ -14,7 +14,7 @@ pub struct Fact {
     pub cells: u8,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum CountKind {
     /// Users that enter the cell's scope on the day.
     Entered = 0,

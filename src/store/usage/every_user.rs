@@ -21,7 +21,7 @@ pub fn visit_users(
     mut visit: impl FnMut(Group) -> Result<()>,
 ) -> Result<()> {
     const SELECT_NAMES: &str = "select ord, user_id from usage_user_name order by ord";
-    let irregular = User::irregular_before(snapshot.conn, range.start())?;
+    let irregular = snapshot.source().irregular_before(range.start())?.ok_or_else(damaged)?;
     let mut active = UserBits::new(snapshot.overlay.ord_end);
     let wanted = cell_figures(snapshot, cell, range, &irregular, &mut active)?;
     let sessions = sessions_by_user(snapshot, range, cell)?;

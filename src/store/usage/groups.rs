@@ -9,7 +9,6 @@ use super::figures::{Selection, UsageSnapshot, cell_figures};
 use super::lattice::{ANY, Cell, FIRST_NAME, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use super::presence::Presence;
 use super::sets::UserBits;
-use super::user::User;
 use super::user_groups::user_groups;
 use crate::error::Result;
 use crate::model::{DateRange, Figures, Group, GroupBy, GroupPage, Id, UsageFilter};
@@ -68,7 +67,7 @@ fn few_groups(
             vec![Group { id: filter.user_id.clone(), figures }]
         }
         (Selection::Everyone(cell), _) => {
-            let irregular = User::irregular_before(snapshot.conn, range.start())?;
+            let irregular = snapshot.source().irregular_before(range.start())?.ok_or_else(damaged)?;
             let mut bits = UserBits::new(snapshot.overlay.ord_end);
             let figures = |cell| cell_figures(snapshot, cell, range, &irregular, &mut bits);
             groups_by_name(snapshot.conn, *cell, by, figures)?

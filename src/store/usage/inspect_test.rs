@@ -15,7 +15,7 @@ fn record_after(
     range: Option<DateRange>,
 ) -> Option<UserRecord> {
     let mut store = Store::new();
-    let mut rollups = Rollups::load(&store.conn).unwrap();
+    let mut rollups = Rollups::load(&store.conn, 0).unwrap();
     let delta = store.record(events);
     rollups.apply(&store.conn, delta, store.facts.ord_end()).unwrap();
     change(&mut store);

@@ -25,17 +25,20 @@ mod explicit;
 pub mod facts;
 pub mod figures;
 mod fold;
+mod gather;
 mod groups;
 mod history;
 mod history_codec;
 pub mod horizon;
 mod idle_users;
 pub mod inspect;
+mod kept;
 pub mod lattice;
 #[cfg(test)]
 mod model_test;
 mod names;
 mod node;
+mod node_reads;
 mod overlay;
 mod packed_delta;
 mod presence;
@@ -48,6 +51,8 @@ mod scope;
 mod series;
 mod sessions;
 mod sets;
+mod span;
+mod span_cache;
 mod starts;
 #[cfg(test)]
 mod test_store;
@@ -57,6 +62,7 @@ pub mod user;
 pub mod user_day;
 mod user_groups;
 mod user_sessions;
+mod user_set;
 mod users;
 
 use std::sync::Arc;
@@ -86,17 +92,21 @@ pub struct UsageWriter {
 }
 
 impl UsageWriter {
-    pub fn load(conn: &Connection, key: DigestKey, bounds: Bounds) -> Result<UsageWriter> {
+    /// `span_cache_bytes`: what reads may keep in memory of the rollups.
+    pub fn load(conn: &Connection, key: DigestKey, bounds: Bounds, span_cache_bytes: usize) -> Result<UsageWriter> {
         Ok(UsageWriter {
             facts: Facts::load(conn, key, bounds)?,
-            rollups: Rollups::load(conn)?,
+            rollups: Rollups::load(conn, span_cache_bytes)?,
             delta: Delta::default(),
             is_changed: false,
         })
     }
 
     pub fn record(&mut self, conn: &Connection, events: &[UsageEvent]) -> Result<Vec<Rejected>> {
-        self.facts.record(conn, events, &mut self.delta)
+        let rows = conn.total_changes();
+        let rejected = self.facts.record(conn, events, &mut self.delta)?;
+        self.is_changed |= conn.total_changes() != rows;
+        Ok(rejected)
     }
 
     pub fn register(
@@ -105,7 +115,11 @@ impl UsageWriter {
         registrations: &[Registration],
         now: Timestamp,
     ) -> Result<Vec<Rejected>> {
-        self.facts.register(conn, registrations, now, &mut self.delta)
+        let rows = conn.total_changes();
+        let rejected = self.facts.register(conn, registrations, now, &mut self.delta)?;
+        // Not all that changes an answer is in the delta: of irregular users nothing is.
+        self.is_changed |= conn.total_changes() != rows;
+        Ok(rejected)
     }
 
     /// False if there is no such user.
@@ -130,11 +144,20 @@ impl UsageWriter {
     /// Ends the transaction's work: rollups are true to the base facts again. Returns whether any answer can change.
     pub fn finish(&mut self, conn: &Connection) -> Result<bool> {
         self.apply(conn)?;
-        Ok(std::mem::take(&mut self.is_changed))
+        let is_changed = std::mem::take(&mut self.is_changed);
+        if is_changed {
+            self.rollups.forget_answers();
+        }
+        Ok(is_changed)
     }
 
     pub fn overlay(&self) -> Arc<Overlay> {
         self.rollups.overlay()
+    }
+
+    /// Nothing has come in for a while.
+    pub fn settle_down(&mut self) {
+        self.rollups.settle_down();
     }
 
     /// Whether there is work that an empty transaction would move on.

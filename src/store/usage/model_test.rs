@@ -30,6 +30,8 @@ pub enum Step {
     /// Commits without a change: only folding goes on.
     Idle(usize),
     FoldAll,
+    /// Commits without a change, after nothing has come in for a while.
+    Quiet(usize),
     /// As after a restart.
     Reload,
     /// As after a repair.
@@ -84,6 +86,10 @@ impl World {
                 assert_eq!(erased, self.model.erase(id, *history));
             }
             Step::Idle(commits) => (0..*commits).for_each(|_| self.apply(Delta::default())),
+            Step::Quiet(commits) => {
+                self.rollups.settle_down();
+                (0..*commits).for_each(|_| self.apply(Delta::default()));
+            }
             Step::FoldAll => self.rollups.fold_all(&self.conn).unwrap(),
             Step::Rebuild => {
                 rebuild_in_pieces(&self.conn, self.tuning, 7).unwrap();
@@ -100,6 +106,9 @@ impl World {
                 self.facts = Facts::load(&self.conn, self.key.clone(), BOUNDS).unwrap();
                 self.rollups = Rollups::load_tuned(&self.conn, self.tuning).unwrap();
             }
+        }
+        if !matches!(step, Step::Idle(_) | Step::Quiet(_) | Step::FoldAll) {
+            self.rollups.forget_answers();
         }
         self.conn.execute_batch("commit").unwrap();
     }
@@ -285,6 +294,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => vec(registration(), 1..4).prop_map(Step::Register),
         2 => (user_id(), select(vec![History::Anonymize, History::Remove])).prop_map(|(id, history)| Step::Erase(id, history)),
         2 => (1..20usize).prop_map(Step::Idle),
+        1 => (1..20usize).prop_map(Step::Quiet),
         1 => Just(Step::FoldAll),
         1 => Just(Step::Reload),
         1 => Just(Step::Rebuild),
@@ -302,10 +312,10 @@ prop_compose! {
     fn tuning()(
         seal_at_entries in select(vec![0, 30, 200, 100_000]), seal_at_deltas in select(vec![3, 1_000]),
         slice_entries_min in select(vec![1, 10, 1_000]), month_bytes_max in select(vec![0, 20, 16_384]),
-        year_user_days_min in select(vec![1, 6, 8_192]),
+        year_user_days_min in select(vec![1, 6, 8_192]), span_cache_bytes in select(vec![0, 2_000, 10_000, 1 << 20]),
     ) -> Tuning {
         let forms = NodeForms { month_bytes_max, year_user_days_min };
-        Tuning { seal_at_entries, seal_at_deltas, slice_entries_min, forms }
+        Tuning { seal_at_entries, seal_at_deltas, slice_entries_min, forms, span_cache_bytes }
     }
 }
 

@@ -7,9 +7,11 @@ use rusqlite::Connection;
 
 use super::delta::CountKind;
 use super::history::UserHistory;
+use super::kept::Kept;
 use super::lattice::{Cell, CellKey, Level};
 use super::run::{CellExtras, CellUsers, Run, counts_between};
 use super::sets::UserBits;
+use super::span_cache::SpanCache;
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 
@@ -23,6 +25,11 @@ pub struct Overlay {
     pub(super) active: Vec<Arc<Run>>,
     /// One more than the highest ord given.
     pub(super) ord_end: u32,
+    /// Of the nodes and counts; shared by all views since the start.
+    pub(super) spans: Arc<SpanCache>,
+    /// The number of the last fold that the nodes have seen.
+    pub(super) folds: u64,
+    pub(super) kept: Arc<Kept>,
 }
 
 /// A run on its way into the nodes, and how far it has come.
@@ -77,6 +84,18 @@ impl Overlay {
             ords.iter().for_each(|ord| bits.remove(*ord));
         }
         Ok(())
+    }
+
+    /// Takes the users that the runs add to the cell in the range out of the bitset; gives how many were in it.
+    pub(super) fn take_out_users(&self, cell: Cell, range: DateRange, bits: &mut UserBits) -> u64 {
+        let ords = self.slices(cell, range, |run| &run.added).flatten();
+        ords.map(|ord| u64::from(bits.take(*ord))).sum()
+    }
+
+    /// Whether the runs add any user to the cell in the range, or remove one.
+    pub(super) fn has_users(&self, cell: Cell, range: DateRange) -> bool {
+        let mut slices = self.slices(cell, range, |run| &run.added).chain(self.slices(cell, range, |run| &run.removed));
+        slices.any(|ords| !ords.is_empty())
     }
 
     fn slices(

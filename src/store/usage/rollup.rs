@@ -15,6 +15,7 @@ pub use super::overlay::Overlay;
 use super::overlay::Sealed;
 use super::packed_delta;
 use super::run::Run;
+use super::span_cache::SpanCache;
 use crate::error::Result;
 use crate::store::varint::damaged;
 
@@ -23,6 +24,8 @@ pub struct Rollups {
     overlay: Arc<Overlay>,
     progress: Progress,
     tuning: Tuning,
+    /// Nothing has come in for a while: there is time to fold what would wait for more.
+    is_quiet: bool,
     /// Deltas up to here are folded as soon as can be, however few they are.
     fold_soon_until: i64,
 }
@@ -37,6 +40,8 @@ pub(super) struct Tuning {
     /// A commit folds so many entries, or twice those it brings, so that folding ends before the next run is due.
     pub slice_entries_min: usize,
     pub forms: NodeForms,
+    /// Users of spans in memory, see [`super::span_cache`].
+    pub span_cache_bytes: usize,
 }
 
 impl Default for Tuning {
@@ -46,9 +51,14 @@ impl Default for Tuning {
             seal_at_deltas: 20_000,
             slice_entries_min: 4_000,
             forms: NodeForms { month_bytes_max: 16 * 1024, year_user_days_min: 8_192 },
+            span_cache_bytes: 0,
         }
     }
 }
+
+/// In quiet times a run of so small a part of the usual size is folded. Smaller ones would rewrite the same nodes over and
+/// over where a little comes in now and then.
+const QUIET_PART: usize = 32;
 
 /// The sequence numbers of usage_fold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,8 +69,9 @@ struct Progress {
 }
 
 impl Rollups {
-    pub fn load(conn: &Connection) -> Result<Rollups> {
-        Rollups::load_tuned(conn, Tuning::default())
+    /// `span_cache_bytes`: what reads may keep in memory of the nodes.
+    pub fn load(conn: &Connection, span_cache_bytes: usize) -> Result<Rollups> {
+        Rollups::load_tuned(conn, Tuning { span_cache_bytes, ..Tuning::default() })
     }
 
     pub(super) fn load_tuned(conn: &Connection, tuning: Tuning) -> Result<Rollups> {
@@ -72,8 +83,11 @@ impl Rollups {
             sealed: is_sealed.then(|| Sealed { run: Arc::new(sealed), cell_cursor, user_cursor }),
             active: if active == Run::default() { vec![] } else { vec![Arc::new(active)] },
             ord_end: load_ord_end(conn)?,
+            spans: Arc::new(SpanCache::new(tuning.span_cache_bytes)),
+            folds: 0,
+            kept: Arc::default(),
         };
-        Ok(Rollups { overlay: Arc::new(overlay), progress, tuning, fold_soon_until: 0 })
+        Ok(Rollups { overlay: Arc::new(overlay), progress, tuning, is_quiet: false, fold_soon_until: 0 })
     }
 
     /// The overlay that belongs to the state in the database and all deltas applied so far.
@@ -89,6 +103,7 @@ impl Rollups {
             Arc::make_mut(&mut self.overlay).ord_end = ord_end;
         }
         let is_new = !delta.is_empty();
+        self.is_quiet &= !is_new;
         if is_new {
             self.progress.seq = self.progress.seq.checked_add(1).ok_or_else(damaged)?;
             insert_delta(conn, self.progress.seq, &delta)?;
@@ -104,6 +119,17 @@ impl Rollups {
             self.fold(conn, budget)?;
         }
         if is_new || folds { self.save_progress(conn) } else { Ok(()) }
+    }
+
+    /// From here on answers are other ones: nothing that was kept of them holds.
+    pub fn forget_answers(&mut self) {
+        Arc::make_mut(&mut self.overlay).kept = Arc::default();
+    }
+
+    /// Nothing has come in for a while, and until something does, small runs are worth folding, too: readers and the next
+    /// start find less to look through.
+    pub fn settle_down(&mut self) {
+        self.is_quiet = true;
     }
 
     /// The sequence number of the last delta.
@@ -146,7 +172,8 @@ impl Rollups {
         let deltas = self.progress.seq - self.progress.sealed_seq;
         let is_wanted = self.progress.folded_seq < self.fold_soon_until;
         let is_grown = entries > self.tuning.seal_at_entries || deltas > self.tuning.seal_at_deltas;
-        self.overlay.sealed.is_none() && (is_grown || is_wanted)
+        let is_worth_now = self.is_quiet && entries > self.tuning.seal_at_entries / QUIET_PART;
+        self.overlay.sealed.is_none() && (is_grown || is_wanted || is_worth_now)
     }
 
     /// Makes one run of all active ones, if there are any. None may be sealed.
@@ -171,7 +198,10 @@ impl Rollups {
     fn fold(&mut self, conn: &Connection, budget: usize) -> Result<()> {
         let overlay = Arc::make_mut(&mut self.overlay);
         let Some(mut sealed) = overlay.sealed.take() else { return Ok(()) };
-        if fold_slice(conn, overlay, &mut sealed, self.tuning.forms, budget)? {
+        let from = sealed.cell_cursor;
+        let is_done = fold_slice(conn, overlay, &mut sealed, self.tuning.forms, budget)?;
+        overlay.folds = overlay.spans.folded(&sealed.run, from, sealed.cell_cursor);
+        if is_done {
             self.progress.folded_seq = self.progress.sealed_seq;
             delete_deltas(conn, self.progress.folded_seq)
         } else {

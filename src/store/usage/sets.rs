@@ -182,6 +182,12 @@ impl UserBits {
         UserBits { words: vec![0; ord_end.div_ceil(WORD_BITS) as usize], ord_end }
     }
 
+    /// Room for the ords below another end. All must be clear.
+    pub fn resize(&mut self, ord_end: u32) {
+        self.words.resize(ord_end.div_ceil(WORD_BITS) as usize, 0);
+        self.ord_end = ord_end;
+    }
+
     pub fn clear(&mut self) {
         self.words.fill(0);
     }
@@ -202,12 +208,31 @@ impl UserBits {
         }
     }
 
+    /// Removes an ord; whether it was there.
+    #[inline]
+    pub fn take(&mut self, ord: u32) -> bool {
+        let Some(word) = self.words.get_mut((ord / WORD_BITS) as usize) else { return false };
+        let bit = 1 << (ord % WORD_BITS);
+        let was_there = *word & bit != 0;
+        *word &= !bit;
+        was_there
+    }
+
     pub fn contains(&self, ord: u32) -> bool {
         self.words.get((ord / WORD_BITS) as usize).is_some_and(|word| word >> (ord % WORD_BITS) & 1 == 1)
     }
 
     pub fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Bits from the end on, of ords that were never given, must stay clear.
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.words
     }
 
     /// The ords in it, ascending.

@@ -3,35 +3,39 @@
 //! In scope by the range's end, less those that left before its start. Users that were active or registered after
 //! their deactivation (irregular ones) are in no count of leavers: each is looked at by itself.
 
-use rusqlite::named_params;
+use std::sync::Arc;
+
+use rusqlite::{Connection, named_params};
 
 use super::delta::CountKind;
 use super::figures::UsageSnapshot;
+use super::gather::Source;
 use super::lattice::{Cell, CellKey, Level};
 use super::node::summable;
-use super::overlay::key_after;
-use super::sets::UserBits;
+use super::span::{Span, SpanKey, SpanKind};
 use super::user::User;
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 use crate::store::varint::damaged;
 
-/// `irregular`: users as [`User::irregular_before`] the range's start. `active`: who was active in it under the cell.
+/// `irregular`: users as [`User::irregular_before`] the range's start. `is_active`: whether a user was so in the range under
+/// the cell. None if something is not in memory.
 pub fn total_users(
-    snapshot: &UsageSnapshot,
+    source: &Source,
     cell: Cell,
     range: DateRange,
     irregular: &[User],
-    active: &UserBits,
-) -> Result<u64> {
-    let entered = count_until(snapshot, CountKind::Entered, cell, range.end())?;
+    is_active: impl Fn(u32) -> bool,
+) -> Result<Option<u64>> {
+    let Some(entered) = count_until(source, CountKind::Entered, cell, range.end())? else { return Ok(None) };
     let left = match range.start().previous() {
-        Some(eve) => count_until(snapshot, CountKind::Left, cell, eve)?,
-        None => 0,
+        Some(eve) => count_until(source, CountKind::Left, cell, eve)?,
+        None => Some(0),
     };
-    let absent = |user: &&User| is_in_scope(user, cell, range.end()) && !active.contains(user.ord);
+    let Some(left) = left else { return Ok(None) };
+    let absent = |user: &&User| is_in_scope(user, cell, range.end()) && !is_active(user.ord);
     let absent = irregular.iter().filter(absent).count();
-    u64::try_from(entered - left - absent as i64).map_err(|_| damaged())
+    u64::try_from(entered - left - absent as i64).map(Some).map_err(|_| damaged())
 }
 
 /// Whether the user counts in total_users, given whether it was active in the range under the cell.
@@ -46,12 +50,10 @@ fn is_in_scope(user: &User, cell: Cell, end: Day) -> bool {
 
 /// total_users of each of some periods that follow each other without a gap.
 pub fn total_users_by_period(snapshot: &UsageSnapshot, cell: Cell, periods: &[DateRange]) -> Result<Vec<u64>> {
-    if periods.is_empty() {
-        return Ok(vec![]);
-    }
-    let range = whole(periods);
-    let entered = Running::load(snapshot, CountKind::Entered, cell, range)?;
-    let left = Running::load(snapshot, CountKind::Left, cell, range)?;
+    let Some(last) = periods.last() else { return Ok(vec![]) };
+    let source = snapshot.source();
+    let entered = Running::load(&source, CountKind::Entered, cell, last.end())?;
+    let left = Running::load(&source, CountKind::Left, cell, last.end())?;
     let absent = absent_by_period(snapshot, cell, periods)?;
     let total = |(period, absent): (&DateRange, i64)| {
         let left = period.start().previous().map_or(0, |eve| left.until(eve));
@@ -71,11 +73,12 @@ fn absent_by_period(snapshot: &UsageSnapshot, cell: Cell, periods: &[DateRange])
     // Changes from one period to the next; summed up at the end.
     let mut changes = vec![0; periods.len() + 1];
     let last = periods[periods.len() - 1];
-    for user in User::irregular_before(snapshot.conn, last.start())? {
+    let irregular = snapshot.source().irregular_before(last.start())?.ok_or_else(damaged)?;
+    for user in irregular.iter() {
         let (Some(entered), Some(left)) = (user.enters(cell), user.deactivated_at) else { continue };
         let first_absent = periods.partition_point(|period| period.start() <= left.day() || period.end() < entered);
         changes[first_absent] += 1;
-        let mut active = active_periods(snapshot, &user, cell, periods)?;
+        let mut active = active_periods(snapshot, user, cell, periods)?;
         active.retain(|period| *period >= first_absent);
         for period in active {
             changes[period] -= 1;
@@ -107,59 +110,66 @@ fn active_periods(snapshot: &UsageSnapshot, user: &User, cell: Cell, periods: &[
     Ok(active)
 }
 
-/// The sum of a count over all days up to and including `end`.
-fn count_until(snapshot: &UsageSnapshot, kind: CountKind, cell: Cell, end: Day) -> Result<i64> {
-    const SUM_COUNTS: &str =
-        "select coalesce(sum(n), 0) from usage_count where kind = :kind and key >= :from and key < :to";
-    let mut statement = snapshot.conn.prepare_cached(SUM_COUNTS)?;
-    let mut sum = |from: CellKey, to: CellKey| {
-        let bounds = named_params! {":kind": kind as i64, ":from": from.to_sql(), ":to": to.to_sql()};
-        statement.query_row(bounds, |row| row.get::<_, i64>(0))
-    };
-    let year = end.year_start();
-    let years_before = sum(cell.key(Level::Year, Day::MIN), cell.key(Level::Year, year))?;
-    let of_the_year = sum(cell.key(Level::Day, year), key_after(cell.key(Level::Day, end)))?;
+/// The sum of a count over all days up to and including `end`. None if it is not in memory.
+fn count_until(source: &Source, kind: CountKind, cell: Cell, end: Day) -> Result<Option<i64>> {
+    let Some(span) = source.span(cell, SpanKey::over_all(SpanKind::Count(kind)))? else { return Ok(None) };
+    let folded = if let Span::Sums(sums) = &*span { sum_until(sums, end) } else { 0 };
     let until = DateRange::new(Day::MIN, end).expect("no day lies before the first");
-    Ok(years_before + of_the_year + snapshot.overlay.count(kind, cell, until))
+    Ok(Some(folded + source.overlay.count(kind, cell, until)))
+}
+
+/// The last of the sums up to and including a day; 0 before the first.
+fn sum_until(sums: &[(Day, i64)], day: Day) -> i64 {
+    let end = sums.partition_point(|(changed, _)| *changed <= day);
+    end.checked_sub(1).map_or(0, |last| sums[last].1)
+}
+
+/// What is folded of a count: its sum up to and including each day on which it changes.
+pub(super) fn load_sums(conn: &Connection, kind: CountKind, cell: Cell) -> Result<Box<[(Day, i64)]>> {
+    const SELECT_COUNTS: &str = "select key, n from usage_count where kind = :kind and key between :from and :to";
+    let mut sums = vec![];
+    let mut statement = conn.prepare_cached(SELECT_COUNTS)?;
+    let mut rows = statement.query(named_params! {
+        ":kind": kind as i64,
+        ":from": cell.key(Level::Day, Day::MIN).to_sql(),
+        ":to": cell.key(Level::Day, Day::MAX).to_sql(),
+    })?;
+    while let Some(row) = rows.next()? {
+        sums.push((CellKey::from_sql(row.get(0)?).day(), summable(row.get(1)?)?));
+    }
+    Ok(summed_up(sums))
+}
+
+/// Changes by day, ascending, as sums.
+fn summed_up(mut changes: Vec<(Day, i64)>) -> Box<[(Day, i64)]> {
+    let mut sum = 0i64;
+    for (_, n) in &mut changes {
+        sum += *n;
+        *n = sum;
+    }
+    changes.into_boxed_slice()
 }
 
 /// A count summed up day by day over a range.
 struct Running {
-    before: i64,
-    /// The sum since the range's start up to and including each day on which it changes.
-    sums: Vec<(Day, i64)>,
+    folded: Arc<Span>,
+    /// Of what is not folded yet.
+    pending: Box<[(Day, i64)]>,
 }
 
 impl Running {
-    fn load(snapshot: &UsageSnapshot, kind: CountKind, cell: Cell, range: DateRange) -> Result<Running> {
-        const SELECT_COUNTS: &str = "select key, n from usage_count where kind = :kind and key between :from and :to";
-        let before = match range.start().previous() {
-            Some(eve) => count_until(snapshot, kind, cell, eve)?,
-            None => 0,
-        };
-        let mut sums = vec![];
-        let mut statement = snapshot.conn.prepare_cached(SELECT_COUNTS)?;
-        let mut rows = statement.query(named_params! {
-            ":kind": kind as i64,
-            ":from": cell.key(Level::Day, range.start()).to_sql(),
-            ":to": cell.key(Level::Day, range.end()).to_sql(),
-        })?;
-        while let Some(row) = rows.next()? {
-            sums.push((CellKey::from_sql(row.get(0)?).day(), summable(row.get(1)?)?));
-        }
-        snapshot.overlay.for_each_count(kind, cell, range, |day, n| sums.push((day, n)));
-        sums.sort_unstable();
-        let mut sum = 0;
-        for (_, n) in &mut sums {
-            sum += *n;
-            *n = sum;
-        }
-        Ok(Running { before, sums })
+    fn load(source: &Source, kind: CountKind, cell: Cell, end: Day) -> Result<Running> {
+        let folded = source.span(cell, SpanKey::over_all(SpanKind::Count(kind)))?.ok_or_else(damaged)?;
+        let until = DateRange::new(Day::MIN, end).expect("no day lies before the first");
+        let mut pending = vec![];
+        source.overlay.for_each_count(kind, cell, until, |day, n| pending.push((day, n)));
+        pending.sort_unstable();
+        Ok(Running { folded, pending: summed_up(pending) })
     }
 
-    /// `day`: not before the eve of the range, nor behind its end.
+    /// `day`: not behind the end.
     fn until(&self, day: Day) -> i64 {
-        let at = self.sums.partition_point(|(changed, _)| *changed <= day);
-        self.before + at.checked_sub(1).map_or(0, |last| self.sums[last].1)
+        let folded = if let Span::Sums(sums) = &*self.folded { sum_until(sums, day) } else { 0 };
+        folded + sum_until(&self.pending, day)
     }
 }

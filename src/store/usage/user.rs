@@ -106,6 +106,22 @@ impl User {
             .collect()
     }
 
+    /// The same, one by one, for as long as `visit` says so.
+    pub fn for_each_irregular_before(
+        conn: &Connection,
+        day: Day,
+        mut visit: impl FnMut(User) -> Result<bool>,
+    ) -> Result<()> {
+        let mut statement = conn.prepare_cached(SELECT_IRREGULAR)?;
+        let users = statement.query_and_then(named_params! {":start": day.start().unix_micros()}, from_row)?;
+        for user in users {
+            if !visit(user?)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// None for an erased user.
     pub fn name(conn: &Connection, ord: u32) -> Result<Option<Id>> {
         const SELECT_NAME: &str = "select user_id from usage_user_name where ord = :ord";

@@ -89,7 +89,7 @@ struct Ranking {
 
 impl Ranking {
     fn load(snapshot: &UsageSnapshot, range: DateRange, cell: Cell) -> Result<Ranking> {
-        let irregular = User::irregular_before(snapshot.conn, range.start())?;
+        let irregular = snapshot.source().irregular_before(range.start())?.ok_or_else(damaged)?;
         let mut active = UserBits::new(snapshot.overlay.ord_end);
         let all = cell_figures(snapshot, cell, range, &irregular, &mut active)?;
         let mut ranking = Ranking {

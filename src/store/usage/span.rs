@@ -1,0 +1,109 @@
+//! Spans: stretches of the calendar of which a cell's users are kept in memory as one set, so that any range is made of a
+//! few of them.
+//!
+//! A range is whole years, then whole quarters, months and thirds of months, and at either end single days. A span is
+//! kept where its set is dense: there it takes less room than its parts and unites in a fraction of their time. A list
+//! of users is no shorter for being one, so a sparse span is [`Span::Split`] into its parts.
+
+use super::delta::CountKind;
+use super::lattice::{Cell, CellKey, Level};
+use super::overlay::key_after;
+use super::run::{Run, counts_between};
+use super::user_set::UserSet;
+use crate::model::{DateRange, Day};
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum SpanKind {
+    /// The years in which the cell has anything.
+    Years,
+    /// The users of them all.
+    Whole,
+    Year,
+    Quarter,
+    Month,
+    /// A third of a month.
+    Third,
+    /// The single days of a third.
+    Days,
+    /// A count over all days.
+    Count(CountKind),
+}
+
+/// Names a span of a cell.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SpanKey {
+    pub kind: SpanKind,
+    /// [`Day::MIN`] for what goes over all days.
+    pub start: Day,
+}
+
+/// What the nodes and counts hold of a cell over a span.
+#[derive(Debug)]
+pub enum Span {
+    Years(Box<[(DateRange, bool)]>),
+    Users(Active),
+    /// Its parts serve better.
+    Split,
+    Days(Box<[(Day, Active)]>),
+    /// Sums up to and including each day on which the count changes.
+    Sums(Box<[(Day, i64)]>),
+}
+
+/// Distinct users, and the sessions that started.
+#[derive(Debug)]
+pub struct Active {
+    pub users: UserSet,
+    pub sessions: i64,
+}
+
+impl SpanKey {
+    pub fn over_all(kind: SpanKind) -> SpanKey {
+        SpanKey { kind, start: Day::MIN }
+    }
+
+    /// Whether folding the run's entries from `from` up to but not including `to` changes what is kept of the cell.
+    pub fn is_changed(self, cell: Cell, run: &Run, from: CellKey, to: CellKey) -> bool {
+        let days = self.days();
+        let from = from.max(cell.key(Level::Day, days.start()));
+        let to = to.min(key_after(cell.key(Level::Day, days.end())));
+        match self.kind {
+            SpanKind::Count(kind) => from < to && !counts_between(run.counts(kind), from, to).is_empty(),
+            _ => {
+                let mut columns = [&run.added, &run.removed, &run.extras.at].into_iter();
+                from < to && columns.any(|column| !column.between(from, to).is_empty())
+            }
+        }
+    }
+
+    /// Whether it takes room to unite sets in.
+    pub fn is_united(self) -> bool {
+        !matches!(self.kind, SpanKind::Years | SpanKind::Days | SpanKind::Count(_))
+    }
+
+    fn days(self) -> DateRange {
+        let end = match self.kind {
+            SpanKind::Years | SpanKind::Whole | SpanKind::Count(_) => Day::MAX,
+            SpanKind::Year => self.start.year_end(),
+            SpanKind::Quarter => self.start.quarter_end(),
+            SpanKind::Month => self.start.month_end(),
+            SpanKind::Third | SpanKind::Days => self.start.third_end(),
+        };
+        DateRange::new(self.start, end).expect("a span ends behind its start")
+    }
+}
+
+impl Span {
+    /// In memory, about.
+    pub fn bytes(&self) -> usize {
+        size_of::<Span>()
+            + match self {
+                Span::Years(years) => size_of_val(&**years),
+                Span::Users(active) => active.users.bytes(),
+                Span::Split => 0,
+                Span::Days(days) => {
+                    size_of_val(&**days) + days.iter().map(|(_, active)| active.users.bytes()).sum::<usize>()
+                }
+                Span::Sums(sums) => size_of_val(&**sums),
+            }
+    }
+}
