@@ -14,7 +14,7 @@ use crate::store::varint::damaged;
 pub fn sessions_by_user(snapshot: &UsageSnapshot, range: DateRange, cell: Cell) -> Result<Vec<u32>> {
     let mut sums = Sums(vec![0; snapshot.overlay.ord_end as usize]);
     let mut users = vec![];
-    node::for_each_set(snapshot.conn, cell, range, |set, extras| {
+    node::for_each_day_set(snapshot.conn, cell, range, |set, extras| {
         sets::decode_into(set, &mut users)?;
         sums.add_one_each(&users)?;
         for_each_extra(&users, extras, |ord, n| sums.add(ord, n))
