@@ -3,6 +3,7 @@
 mod exports;
 mod page;
 mod retention;
+mod store;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::path::{self, ROUTES};
 use super::respond::Reply;
 use super::service::Service;
 use crate::auth::{Auth, Fetches};
-use crate::store::{COMMIT_BUCKETS_S, StatsReading};
+use crate::store::StatsReading;
 
 /// The statuses that this server gives; the last place counts any other.
 const STATUSES: [u16; 23] =
@@ -139,7 +140,7 @@ impl Metrics {
         self.render_intake(&mut page);
         self.render_refusals(&mut page);
         render_auth(&mut page, auth);
-        render_store(&mut page, store);
+        store::render(&mut page, store);
         exports.iter().for_each(|exports| exports::render(&mut page, exports));
         retention.iter().for_each(|retention| retention::render(&mut page, store, retention));
         page.family("analytics_build_info", "gauge", "1, labelled with the version that runs.");
@@ -226,25 +227,6 @@ fn render_auth(page: &mut Page, auth: &AuthReading) {
 impl AuthReading {
     fn of(auth: &Auth) -> AuthReading {
         AuthReading { argon2_runs: auth.issuer.argon2_runs(), fetches: auth.trusted.fetches() }
-    }
-}
-
-fn render_store(page: &mut Page, store: &StatsReading) {
-    page.family("analytics_store_commits_total", "counter", "Groups of requests committed together.");
-    page.sample("", &[], store.commits);
-    page.family("analytics_store_committed_items_total", "counter", "Items in them; per commit, the group size.");
-    page.sample("", &[], store.items);
-    page.family("analytics_store_commit_duration_seconds", "histogram", "Time of a commit, fsync included.");
-    page.histogram(&[], &COMMIT_BUCKETS_S, &store.commit_buckets, store.commits, store.commit_seconds);
-    let gauges = [
-        ("analytics_store_queue_items", "Items that wait for the writer.", store.queue_items),
-        ("analytics_store_wal_pages", "Pages of the WAL that wait for a checkpoint.", store.wal_pages),
-        ("analytics_store_wal_bytes", "Size of the WAL.", store.wal_bytes),
-        ("analytics_store_file_bytes", "Size of the database file.", store.file_bytes),
-    ];
-    for (name, help, value) in gauges {
-        page.family(name, "gauge", help);
-        page.sample("", &[], value);
     }
 }
 
