@@ -167,14 +167,14 @@ mod tests {
             prop_assert_eq!(sum.only(severities), Counts::of(kept));
             prop_assert_eq!(sum.holds_other_than(severities), sum.only(severities) != sum);
             prop_assert_eq!(sum.matching(&filter), all.iter().filter(|cell| filter.matches(**cell)).count() as u64);
-            prop_assert_eq!(&Counts::decode(&sum.encode()).unwrap(), &sum);
+            prop_assert_eq!(&Counts::decode(sum.encode()).unwrap(), &sum);
             prop_assert_eq!(Counts::of(all.into_iter()), sum);
         }
 
         #[test]
         fn any_bytes_are_counts_or_an_error(blob in proptest::collection::vec(any::<u8>(), 0..40)) {
             if let Ok(counts) = Counts::decode(&blob) {
-                prop_assert_eq!(Counts::decode(&counts.encode()).unwrap(), counts);
+                prop_assert_eq!(Counts::decode(counts.encode()).unwrap(), counts);
             }
         }
     }
