@@ -257,9 +257,16 @@ impl UserBits {
                 for (target, word) in target.iter_mut().zip(words.chunks_exact(WORD_BYTES)) {
                     *target |= word_of(word);
                 }
-                Ok(())
+                self.check_end()
             }
         }
+    }
+
+    /// Errors if there is a bit of an ord that was never given: the last word has room for some.
+    pub fn check_end(&self) -> Result<()> {
+        let used = self.ord_end % WORD_BITS;
+        let beyond = if used == 0 { 0 } else { self.words.last().map_or(0, |last| last >> used) };
+        if beyond == 0 { Ok(()) } else { Err(damaged()) }
     }
 }
 
@@ -334,5 +341,9 @@ mod tests {
     fn a_user_beyond_the_last_one_given_is_damage() {
         assert!(UserBits::new(100).insert_packed(&packed(&BTreeSet::from([100]))).is_err());
         assert!(UserBits::new(100).insert_packed(&packed(&(0..200).collect())).is_err());
+        // In the last word, where there would be room.
+        assert!(UserBits::new(100).insert_packed(&packed(&(0..101).collect())).is_err());
+        assert!(UserBits::new(100).insert_packed(&packed(&(0..100).collect())).is_ok());
+        assert!(UserBits::new(128).insert_packed(&packed(&(0..128).collect())).is_ok());
     }
 }

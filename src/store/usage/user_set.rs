@@ -124,7 +124,8 @@ pub fn unite<'a>(sets: impl IntoIterator<Item = &'a UserSet>, bits: &mut UserBit
         dense.iter().for_each(|(base, words)| add_words(block, start, *base, words));
         sparse.iter_mut().for_each(|walk| walk.add(block, start));
     }
-    if sparse.iter().all(|walk| walk.steps.as_slice().is_empty()) { Ok(()) } else { Err(damaged()) }
+    let are_united = sparse.iter().all(|walk| walk.steps.as_slice().is_empty());
+    if are_united { bits.check_end() } else { Err(damaged()) }
 }
 
 /// Takes the users of sparse sets out of a bitset again; gives how many were in it. None, and nothing is done, if any of
@@ -245,6 +246,10 @@ mod tests {
     fn an_ord_that_was_never_given_is_damage() {
         for users in [vec![640], vec![1, 640], (600..641).collect()] {
             assert!(unite([&UserSet::new(&users)], &mut UserBits::new(640)).is_err(), "{users:?}");
+            // In the last word, where there would be room.
+            assert!(unite([&UserSet::new(&users)], &mut UserBits::new(641)).is_ok(), "{users:?}");
+            let others: Vec<u32> = users.iter().map(|ord| ord + 5).collect();
+            assert!(unite([&UserSet::new(&others)], &mut UserBits::new(643)).is_err(), "{users:?}");
         }
     }
 }
