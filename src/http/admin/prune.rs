@@ -73,7 +73,7 @@ pub async fn show(service: &Arc<Service>, query: &Query) -> Result<Reply> {
     refuse_future_events(&cutoffs, now)?;
     refuse_future_usage(before.unwrap_or(Day::MIN), now)?;
     let prunable = move |store: &Store| {
-        let by_size = log_bytes_max.map(|bytes| store.log_cutoff_for(bytes)).transpose()?.flatten().min(now);
+        let by_size = log_bytes_max.map(|bytes| store.log_cutoff_for(bytes, || true)).transpose()?.flatten().min(now);
         prunable(store, before, cutoffs.or(by_size.map(EventCutoffs::all).unwrap_or_default()))
     };
     Reply::json_of(StatusCode::OK, &service.long_read(prunable).await?)
