@@ -94,7 +94,7 @@ fn show(prunable: &Prunable, json: bool) -> Outcome {
         return print_json(prunable);
     }
     let mut text: String = prunable.events.iter().map(events_line).collect();
-    text += &prunable.usage.as_ref().map_or("usage: base facts are kept for ever\n".into(), usage_line);
+    text += &prunable.usage.as_ref().map_or("usage: all base facts stay\n".into(), usage_line);
     let bytes = prunable.events_bytes + prunable.usage.as_ref().map_or(0, |usage| usage.bytes);
     text += &format!("about {} of {} would be free\n", size(bytes), size(prunable.file_bytes));
     print(&text)
@@ -103,7 +103,7 @@ fn show(prunable: &Prunable, json: bool) -> Outcome {
 fn events_line(events: &PrunableEvents) -> String {
     let PrunableEvents { severity, count, .. } = events;
     match (&events.before, &events.oldest, &events.newest) {
-        (None, ..) => format!("{severity}: events are kept for ever\n"),
+        (None, ..) => format!("{severity}: all events stay\n"),
         (Some(before), Some(oldest), Some(newest)) => {
             format!("{severity} before {before}: {} events would go, {oldest} to {newest}\n", grouped(*count))
         }
@@ -159,7 +159,7 @@ async fn prune(admin: &Admin, settings: &Settings, prunable: &Prunable, clock: &
     }
     say(&format!("{} system events are gone", grouped(pruned.events)));
     match &prunable.usage {
-        None => say("base facts of usage are kept for ever (retention.usage_facts)"),
+        None => say("all base facts of usage stay"),
         Some(PrunableUsage { before, .. }) => say(&format!(
             "the base facts of {} user-days are gone; usage events before {before} are rejected",
             grouped(pruned.usage)

@@ -150,8 +150,9 @@ impl Sweeper {
     /// What has to go for the log's size, too. Never what has yet to come.
     async fn with_size(&self, by_age: EventCutoffs, now: i64) -> Result<EventCutoffs> {
         let Some(bytes_max) = self.settings.log_bytes_max else { return Ok(by_age) };
-        let store = self.store.clone();
-        let cutoff = tokio::task::spawn_blocking(move || store.log_cutoff_for(bytes_max)).await;
+        let (store, stopped) = (self.store.clone(), self.stopped.clone());
+        let goes_on = move || !*stopped.borrow();
+        let cutoff = tokio::task::spawn_blocking(move || store.log_cutoff_for(bytes_max, goes_on)).await;
         let cutoff = cutoff.map_err(|e| Error::internal(format!("a thread of retention ended: {e}")))??;
         let by_size = cutoff.min(Timestamp::from_unix_micros(now)).map(EventCutoffs::all).unwrap_or_default();
         Ok(by_age.or(by_size))

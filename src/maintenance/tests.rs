@@ -152,6 +152,27 @@ async fn nothing_more_goes_once_it_is_to_stop() {
 }
 
 #[tokio::test]
+async fn whoever_stops_it_does_not_wait_until_all_that_has_to_go_for_size_was_read() {
+    let room = Room::with(&[]).await;
+    let event = SystemEvent {
+        at: Timestamp::parse("2025-01-01T00:00:00Z").unwrap(),
+        severity: Severity::Info,
+        service: None,
+        message: "x".into(),
+        event_id: None,
+        attributes: None,
+    };
+    assert_eq!(room.store.append(vec![event]).await, Ok(vec![]));
+    let (stopping, mut sweeper) = room.sweeper(None);
+    sweeper.settings.log_bytes_max = Some(1);
+    let now = room.clock.unix_micros();
+    let nothing = EventCutoffs::default();
+    assert_ne!(sweeper.with_size(nothing, now).await, Ok(nothing));
+    stopping.send_replace(true);
+    assert_eq!(sweeper.with_size(nothing, now).await, Ok(nothing));
+}
+
+#[tokio::test]
 async fn the_task_works_by_itself_and_stops_when_asked() {
     let room = Room::with(&["2023-01-01"]).await;
     let store = room.store.clone();

@@ -43,10 +43,11 @@ impl Store {
     /// if it does not, or if rows are still to be removed: it takes less then. With the last event that has to go goes what
     /// shares its instant.
     ///
-    /// Blocks: it reads the events that have to go, oldest first, in short snapshots.
-    pub fn log_cutoff_for(&self, bytes_max: u64) -> Result<Option<Timestamp>> {
+    /// Blocks: it reads the events that have to go, oldest first, in short snapshots. None, too, once `goes_on`, asked before
+    /// each of them, says that nobody waits for the answer: where much has to go it takes minutes.
+    pub fn log_cutoff_for(&self, bytes_max: u64, goes_on: impl Fn() -> bool) -> Result<Option<Timestamp>> {
         let (mut from, mut excess) = (None, None);
-        loop {
+        while goes_on() {
             let snapshot = self.bulk_snapshot()?;
             let left = excess.unwrap_or_else(|| snapshot.log_size().saturating_sub(bytes_max));
             let oldest = log::take_bytes(&snapshot.log(), from, left)?;
@@ -55,6 +56,7 @@ impl Store {
                 ControlFlow::Continue((position, left)) => (from, excess) = (Some(position), Some(left)),
             }
         }
+        Ok(None)
     }
 }
 

@@ -53,10 +53,11 @@ async fn the_cutoff_for_a_size_takes_the_oldest_events_and_no_more_than_needed()
     let store = store(&directory);
     store.append((1..=2_000).map(event).collect()).await.unwrap();
     let size = store.snapshot().unwrap().log_size();
-    assert_eq!(store.log_cutoff_for(size).unwrap(), None);
+    assert_eq!(store.log_cutoff_for(size, || true).unwrap(), None);
+    assert_eq!(store.log_cutoff_for(0, || false).unwrap(), None, "nobody waits for it");
     for bytes_max in [size - 1, size / 2, 5_000, 0] {
         let size = store.snapshot().unwrap().log_size();
-        let cutoff = store.log_cutoff_for(bytes_max).unwrap().unwrap();
+        let cutoff = store.log_cutoff_for(bytes_max, || true).unwrap().unwrap();
         let last = retire(&store, EventCutoffs::all(cutoff)).await;
         let left = store.snapshot().unwrap().log_size();
         // One event less would not have been enough.

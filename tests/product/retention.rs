@@ -82,6 +82,22 @@ fn what_touches_the_horizon_stays_whole_and_what_lies_before_it_is_rejected() {
 }
 
 #[test]
+fn nobody_prunes_into_the_future_which_would_reject_every_event_until_then() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let database = directory.path().join("analytics.db");
+    let server = Process::serve(&database);
+    let client = server.client();
+    let path = database.display().to_string();
+    for more in [&["--only", "usage"][..], &["--only", "usage", "--dry-run"], &["--only", "error", "--dry-run"]] {
+        let refused = process::run(&[&["prune", "--before", "9999-01-01", "--database", &path], more].concat());
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && told.contains("the future"), "{more:?}: {told}");
+    }
+    send(&client, &["ann red web - 2024-05-30T10:00:00Z"]);
+    assert_eq!(summary(&client, "2024-01-01..2024-12-31", &[]), [1, 1, 1]);
+}
+
+#[test]
 fn a_person_is_erased_with_a_history_whose_base_facts_are_gone() {
     let directory = tempfile::tempdir().expect("a directory");
     let database = directory.path().join("analytics.db");

@@ -70,11 +70,31 @@ pub async fn show(service: &Arc<Service>, query: &Query) -> Result<Reply> {
     let cutoffs = EventCutoffs([info?, warning?, error?]);
     let log_bytes_max = query.number("log_bytes_max", LOG_BYTES_MAX)?;
     let now = Timestamp::from_unix_micros(service.clock.unix_micros());
+    refuse_future_events(&cutoffs, now)?;
+    refuse_future_usage(before.unwrap_or(Day::MIN), now)?;
     let prunable = move |store: &Store| {
-        let by_size = log_bytes_max.map(|bytes| store.log_cutoff_for(bytes)).transpose()?.flatten().min(now);
+        let by_size = log_bytes_max.map(|bytes| store.log_cutoff_for(bytes, || true)).transpose()?.flatten().min(now);
         prunable(store, before, cutoffs.or(by_size.map(EventCutoffs::all).unwrap_or_default()))
     };
     Reply::json_of(StatusCode::OK, &service.long_read(prunable).await?)
+}
+
+fn refuse_future_events(cutoffs: &EventCutoffs, now: Option<Timestamp>) -> Result<()> {
+    if cutoffs.0.into_iter().max().flatten() > now {
+        return Err(Error::invalid("events of the future cannot be removed: a cutoff lies after the present"));
+    }
+    Ok(())
+}
+
+/// Horizons never fall: behind one in the future no usage event would be taken in until then.
+fn refuse_future_usage(before: Day, now: Option<Timestamp>) -> Result<()> {
+    if before.month_start() > now.map_or(Day::MIN, Timestamp::day) {
+        return Err(Error::invalid(format!(
+            "usage of the future cannot be pruned: {} lies after today, and until then every usage event would be rejected",
+            before.month_start()
+        )));
+    }
+    Ok(())
 }
 
 fn prunable(store: &Store, before: Option<Day>, cutoffs: EventCutoffs) -> Result<PrunableBody> {
@@ -148,6 +168,7 @@ pub async fn usage(service: &Service, json: &Bytes) -> Result<Reply> {
     if !(1..=USER_DAYS_MAX).contains(&asked.user_days_max) {
         return Err(Error::invalid(format!("\"user_days_max\" must be a whole number from 1 to {USER_DAYS_MAX}")));
     }
+    refuse_future_usage(before, Timestamp::from_unix_micros(service.clock.unix_micros()))?;
     let pruned = service.store.prune_usage(before, asked.user_days_max).await?;
     if pruned.is_raised {
         note(service, "horizon of usage facts", "raised", &before.month_start().to_string(), "");
@@ -189,10 +210,7 @@ pub async fn events(service: &Service, json: &Bytes) -> Result<Reply> {
         optional("warning_before", &asked.warning_before)?,
         optional("error_before", &asked.error_before)?,
     ]);
-    let now = Timestamp::from_unix_micros(service.clock.unix_micros());
-    if cutoffs.0.into_iter().max().flatten() > now {
-        return Err(Error::invalid("events of the future cannot be removed: a cutoff lies behind the present"));
-    }
+    refuse_future_events(&cutoffs, Timestamp::from_unix_micros(service.clock.unix_micros()))?;
     if !(1..=EVENTS_MAX).contains(&asked.events_max) {
         return Err(Error::invalid(format!("\"events_max\" must be a whole number from 1 to {EVENTS_MAX}")));
     }
