@@ -58,9 +58,10 @@ pub async fn start(settings: Settings, clock: Clock) -> Result<Running> {
     let maintenance = Maintenance::start(store.clone(), settings.retention.clone(), audit.clone(), clock.clone());
     let service = super::wiring::service(store.clone(), &settings, &bound, audit.clone(), clock)?;
     let (url, auth) = (service.public_url().to_string(), service.auth().clone());
+    let threads = http::Threads::start()?;
     let stopping = watch::Sender::new(false);
     let mut serving = JoinSet::new();
-    serving.spawn(http::serve_tcp(listener, Arc::clone(&service), stopped(&stopping)));
+    serving.spawn(http::serve_tcp(listener, threads, Arc::clone(&service), stopped(&stopping)));
     serving.spawn(http::serve_local(local, service, stopped(&stopping)));
     let mut auditing = JoinSet::new();
     auditing.spawn(audit.clone().run());

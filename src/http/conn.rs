@@ -1,6 +1,7 @@
 //! Connections: accepted within limits, served by hyper, and let go in order.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use hyper_util::rt::TokioTimer;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -21,6 +23,7 @@ use super::guard::{HEADERS_MAX, Violation};
 use super::guarded::{Guarded, REFUSED};
 use super::peers::Peers;
 use super::service::{Peer, Service};
+use super::threads::Threads;
 
 /// hyper's bound on what it buffers of one connection.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -30,7 +33,12 @@ const SILENT_CLOSE_AFTER: Duration = Duration::from_secs(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves TCP connections until `shutdown` resolves, then lets requests under way end, for `drain_timeout` at most.
-pub async fn serve_tcp(listener: TcpListener, service: Arc<Service>, shutdown: impl Future<Output = ()>) {
+pub async fn serve_tcp(
+    listener: TcpListener,
+    threads: Threads,
+    service: Arc<Service>,
+    shutdown: impl Future<Output = ()>,
+) {
     let settings = &service.settings;
     let peers = Peers::new(settings.connections_per_peer_max, settings.trusted_proxies.clone());
     let mut shutdown = pin!(shutdown);
@@ -51,7 +59,11 @@ pub async fn serve_tcp(listener: TcpListener, service: Arc<Service>, shutdown: i
             continue;
         };
         set_options(&stream, &service);
-        open.spawn(stream, Peer::Network(address.ip()), (permit, place));
+        // A stream belongs to the runtime it is made in. One that cannot be moved is closed, as if it had broken off.
+        let Ok(stream) = stream.into_std() else { continue };
+        let (runtime, place_on_thread) = threads.take_place();
+        let here = async move { TcpStream::from_std(stream) };
+        open.spawn_on(runtime, here, Peer::Network(address.ip()), (permit, place, place_on_thread));
     }
     drop(listener);
     open.drain().await;
@@ -68,7 +80,9 @@ pub async fn serve_local(listener: UnixListener, service: Arc<Service>, shutdown
             () = &mut shutdown => break,
         };
         match accepted {
-            Ok((stream, _)) if is_same_user(&stream) => open.spawn(stream, Peer::Local, permit),
+            Ok((stream, _)) if is_same_user(&stream) => {
+                open.spawn_on(&Handle::current(), std::future::ready(Ok(stream)), Peer::Local, permit);
+            }
             Ok(_) => {}
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
@@ -95,20 +109,28 @@ impl Connections {
         Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed")
     }
 
-    /// `held` is given back when the connection ends.
-    fn spawn<S, H>(&mut self, stream: S, peer: Peer, held: H)
-    where
+    /// `stream` is awaited on the runtime; `held` is given back when the connection ends.
+    fn spawn_on<S, H>(
+        &mut self,
+        runtime: &Handle,
+        stream: impl Future<Output = io::Result<S>> + Send + 'static,
+        peer: Peer,
+        held: H,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         H: Send + 'static,
     {
         // Tasks that have ended are reaped here, or the set would only grow.
         while self.tasks.try_join_next().is_some() {}
         let (service, stopping) = (Arc::clone(&self.service), self.stop.subscribe());
-        self.tasks.spawn(async move {
+        let serving = async move {
             let _open = service.metrics.connection();
-            serve(stream, peer, Arc::clone(&service), stopping).await;
+            if let Ok(stream) = stream.await {
+                serve(stream, peer, Arc::clone(&service), stopping).await;
+            }
             drop(held);
-        });
+        };
+        self.tasks.spawn_on(serving, runtime);
     }
 
     /// Ends every connection after the request it is in, and drops those that take too long.

@@ -72,7 +72,8 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = runtime.spawn(http::serve_tcp(listener, Arc::clone(&service), stopping(stopped)));
+        let threads = http::Threads::start().unwrap();
+        let serving = runtime.spawn(http::serve_tcp(listener, threads, Arc::clone(&service), stopping(stopped)));
         Server { address, service, key, clock, keys, runtime, stop, serving: Some(serving), directory }
     }
 
