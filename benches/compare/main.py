@@ -89,7 +89,7 @@ def _parts(text: str) -> list[str]:
 def _prepare(plan: Plan, arguments: argparse.Namespace, wanted: list[str]) -> Bench:
     """Programs and data. Without programs there is nothing to measure; without data, less."""
     tell("builds the release binary and the benches")
-    programs = build(arguments.analytics)
+    programs = build(arguments.analytics, plan.home)
     shutil.rmtree(plan.scratch, ignore_errors=True)
     bench = Bench(plan, programs, None, "")
     if NEED_PRODUCT & set(wanted) or "ingest" in wanted:
