@@ -145,9 +145,10 @@ def _rates() -> list[Row]:
 
     return [
         row("same", "the same", 0.6),
-        row("team", "another team and range each time", 0.4),
+        row("team", "another team each time", 0.4),
         row("user", "another user each time", 0.4),
         row("range", "another range of all users each time", None),
+        row("team-range", "another team and range each time", None),
     ]
 
 

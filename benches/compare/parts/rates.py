@@ -44,11 +44,15 @@ def _kinds(users: int) -> dict[str, list[str]]:
         end = min(start + timedelta(days=chance.randrange(365)), date(2025, 12, 31))
         return f"/reports/usage-summary?start_date={start}&end_date={end}"
 
+    def team() -> str:
+        return f"team-{chance.randrange(200):03}"
+
     return {
         "same": [path("30d", 0)],
-        "team": [f"{ranges()}&team_id=team-{chance.randrange(200):03}" for _ in range(DIFFERENT)],
+        "team": [path("30d", 0, team=team()) for _ in range(DIFFERENT)],
         "user": [path("30d", 0, user=f"user-{chance.randrange(users):06}") for _ in range(DIFFERENT)],
         "range": [ranges() for _ in range(DIFFERENT)],
+        "team-range": [f"{ranges()}&team_id={team()}" for _ in range(DIFFERENT)],
     }
 
 
