@@ -1,8 +1,8 @@
 //! The threads that serve connections: one for each core, each with a runtime of its own, on which a connection stays.
 //!
-//! A runtime of several threads wakes a second one whenever a first finds work, so that it may take some over. For a
-//! request of some 10 us that wake-up costs more than the answer: three times the latency on two cores. What takes long is
-//! done elsewhere anyway (long reads, large bodies), so a connection hardly ever waits for its neighbour on the thread.
+//! A runtime of several threads wakes a second one whenever a first finds work, so that it may take some over; for a
+//! request of some 10 us that is system calls and a cold cache for nothing. What takes long is done elsewhere anyway (long
+//! reads, large bodies), so a connection hardly ever waits for its neighbour on the thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
