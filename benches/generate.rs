@@ -19,6 +19,11 @@ use chrono::{DateTime, Datelike};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+#[path = "shared/random.rs"]
+mod random;
+
+use self::random::Random;
+
 const DAYS: u64 = 3 * 365 + 1;
 /// 2023-01-01T00:00:00Z.
 const FIRST_SECOND: i64 = 1_672_531_200;
@@ -211,29 +216,4 @@ fn write_log(plan: &Plan) -> io::Result<u64> {
 
 fn time(second: i64) -> impl std::fmt::Display {
     DateTime::from_timestamp(second, 0).expect("a time within the calendar").format("%Y-%m-%dT%H:%M:%SZ")
-}
-
-/// SplitMix64: the same seed gives the same files on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    /// A number below `bound`, low ones far more often, but all of them somewhere: half are spread evenly, half by a
-    /// power law.
-    fn skewed(&mut self, bound: u64) -> u64 {
-        let unit = self.next() as f64 / u64::MAX as f64;
-        let power = if self.below(2) == 0 { 1.0 } else { 4.0 };
-        ((bound as f64 * unit.powf(power)) as u64).min(bound - 1)
-    }
 }

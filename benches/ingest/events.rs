@@ -2,6 +2,8 @@
 
 use chrono::DateTime;
 
+use super::random::Random;
+
 /// 2023-01-01T00:00:00Z.
 const FIRST_SECOND: i64 = 1_672_531_200;
 const DAY_SECONDS: i64 = 86_400;
@@ -149,28 +151,4 @@ impl Line {
 fn time(unix_millis: i64) -> String {
     let at = DateTime::from_timestamp_millis(unix_millis).expect("a time within the calendar");
     at.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string()
-}
-
-/// SplitMix64: the same seed gives the same events on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    /// A number below `bound`: half evenly, half by a power law that prefers low ones.
-    fn skewed(&mut self, bound: u64) -> u64 {
-        let unit = self.next() as f64 / u64::MAX as f64;
-        let power = if self.below(2) == 0 { 1.0 } else { 4.0 };
-        ((bound as f64 * unit.powf(power)) as u64).min(bound - 1)
-    }
 }

@@ -16,6 +16,8 @@ mod bare;
 mod events;
 mod inside;
 mod load;
+#[path = "../shared/random.rs"]
+mod random;
 mod table;
 
 use std::io::{BufRead, BufReader};

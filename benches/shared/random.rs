@@ -1,0 +1,26 @@
+//! Random numbers by seed, for histories that anybody can make again.
+
+/// SplitMix64: the same seed gives the same numbers on every machine.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// A number below `bound`, low ones far more often, but all of them somewhere: half are spread evenly, half by a
+    /// power law.
+    pub fn skewed(&mut self, bound: u64) -> u64 {
+        let unit = self.next() as f64 / u64::MAX as f64;
+        let power = if self.below(2) == 0 { 1.0 } else { 4.0 };
+        ((bound as f64 * unit.powf(power)) as u64).min(bound - 1)
+    }
+}
