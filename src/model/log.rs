@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Id, Timestamp};
 
@@ -102,7 +103,8 @@ pub struct Position {
 pub struct StoredEvent {
     pub position: Position,
     pub severity: Severity,
-    pub service: Option<Id>,
+    /// Shared: pages name few services many times.
+    pub service: Option<Arc<Id>>,
     pub message: String,
     /// Compact JSON text of a flat object.
     pub attributes: Option<String>,

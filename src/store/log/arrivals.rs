@@ -40,7 +40,7 @@ fn first_behind(conn: &Connection, after_seq: i64) -> Result<Option<i64>> {
 
 // Filtered by the columns in front of the message, so that a long one is not read for nothing.
 const ARRIVED: &str = "
-    select seq, at, severity, service, message, attributes from log_event
+    select seq, at, cell, message, attributes from log_event
     where seq > :after and seq <= :up_to
       and (:from is null or at >= :from) and (:to is null or at < :to)
       and :severities >> severity & 1 and (:service is null or service = :service)

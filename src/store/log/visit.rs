@@ -211,7 +211,7 @@ pub(super) fn event_row<'r>(row: &'r Row, names: &'r Names) -> Result<EventRow<'
     Ok(EventRow {
         position: order::position(row, 0, 1)?,
         severity: cell.severity(),
-        service: names.get(cell.service())?.map(|service| service.as_str()),
+        service: names.name(cell.service())?.map(|service| service.as_str()),
         message: row.get_ref(3)?.as_str().map_err(|_| damaged())?,
         attributes: row.get_ref(4)?.as_str_or_null().map_err(|_| damaged())?,
     })
