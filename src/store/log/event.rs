@@ -1,34 +1,41 @@
 //! Events, as the log keeps them.
 
 use std::cmp::Ordering;
+use std::sync::LazyLock;
 
 use rusqlite::{Connection, Row, params};
 
+use super::LogSnapshot;
 use super::cell::Cell;
 use super::names::Names;
-use super::{LogSnapshot, order};
+use super::rows::Insert;
 use crate::error::Result;
 use crate::model::{Position, Severity, StoredEvent, SystemEvent};
 use crate::store::varint::damaged;
 
-const INSERT_EVENT: &str = "
-    insert into log_event (seq, at, cell, message, attributes, event_id)
-    values (:seq, :at, :cell, :message, :attributes, :event_id)";
+static INSERT_EVENTS: LazyLock<Insert> =
+    LazyLock::new(|| Insert::into("log_event", &["seq", "at", "cell", "message", "attributes", "event_id"]));
 
-pub fn insert(conn: &Connection, seq: i64, cell: Cell, event: &SystemEvent) -> Result<()> {
-    // By place, in the order above: looking seven names up for each event would show in the import rate.
-    conn.prepare_cached(INSERT_EVENT)?.execute(params![
-        seq,
-        event.at.unix_micros(),
-        cell.to_sql(),
-        event.message,
-        event.attributes,
-        event.event_id.as_ref().map(|id| id.as_str()),
-    ])?;
-    Ok(())
+/// An event that has been taken, with its place in the order of arrival.
+pub struct NewEvent<'e> {
+    pub seq: i64,
+    pub cell: Cell,
+    pub event: &'e SystemEvent,
 }
 
-const EVENTS: &str = "select seq, at, cell, message, attributes from log_event where seq >= :first order by seq";
+/// In the order of their sequence numbers, which are behind all that were given.
+pub fn insert(conn: &Connection, events: &[NewEvent]) -> Result<()> {
+    INSERT_EVENTS.run(conn, events, |statement, behind, NewEvent { seq, cell, event }| {
+        statement.raw_bind_parameter(behind + 1, seq)?;
+        statement.raw_bind_parameter(behind + 2, event.at.unix_micros())?;
+        statement.raw_bind_parameter(behind + 3, cell.to_sql())?;
+        statement.raw_bind_parameter(behind + 4, event.message.as_str())?;
+        statement.raw_bind_parameter(behind + 5, event.attributes.as_deref())?;
+        statement.raw_bind_parameter(behind + 6, event.event_id.as_ref().map(|id| id.as_str()))
+    })
+}
+
+const EVENTS: &str = "select seq, cell, message, attributes from log_event where seq >= :first order by seq";
 
 /// So many rows between two that are wanted are passed over: looking the second one up anew would cost as much.
 const PASSED_OVER_MAX: i64 = 8;
@@ -47,7 +54,9 @@ pub fn fetch(snapshot: &LogSnapshot, positions: &[Position]) -> Result<Vec<Store
             let row = rows.next()?.ok_or_else(damaged)?;
             match row.get::<_, i64>(0)?.cmp(seq) {
                 Ordering::Less => continue,
-                Ordering::Equal => events[*place] = Some(stored_event(row, snapshot.directory.names())?),
+                Ordering::Equal => {
+                    events[*place] = Some(stored_event(row, positions[*place], snapshot.directory.names())?)
+                }
                 Ordering::Greater => return Err(damaged()),
             }
             next = run.next();
@@ -56,15 +65,15 @@ pub fn fetch(snapshot: &LogSnapshot, positions: &[Position]) -> Result<Vec<Store
     events.into_iter().map(|event| event.ok_or_else(damaged)).collect()
 }
 
-/// From the columns seq, at, cell, message, attributes.
-pub fn stored_event(row: &Row, names: &Names) -> Result<StoredEvent> {
-    let cell = Cell::from_sql(row.get(2)?)?;
+/// The event at the position, from the columns seq, cell, message, attributes.
+pub fn stored_event(row: &Row, position: Position, names: &Names) -> Result<StoredEvent> {
+    let cell = Cell::from_sql(row.get(1)?)?;
     Ok(StoredEvent {
-        position: order::position(row, 1, 0)?,
+        position,
         severity: cell.severity(),
         service: names.name(cell.service())?.cloned(),
-        message: row.get(3)?,
-        attributes: row.get(4)?,
+        message: row.get(2)?,
+        attributes: row.get(3)?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Runs of keys, read from the time order of the log.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use rusqlite::{Connection, Row, named_params};
 
@@ -8,6 +9,7 @@ use super::LogSnapshot;
 use super::access::{Access, Direction};
 use super::cell::{Cell, CellFilter};
 use super::directory::{Directory, Key, START, Slice};
+use super::rows::Insert;
 use crate::error::Result;
 use crate::model::{Position, Timestamp};
 use crate::store::varint::damaged;
@@ -16,6 +18,17 @@ use crate::store::varint::damaged;
 pub fn position(row: &Row, at: usize, seq: usize) -> Result<Position> {
     let at = Timestamp::from_unix_micros(row.get(at)?).ok_or_else(damaged)?;
     Ok(Position { at, seq: row.get(seq)? })
+}
+
+static INSERT_KEYS: LazyLock<Insert> = LazyLock::new(|| Insert::into("log_order", &["at", "seq", "cell"]));
+
+/// In the order given: sorted, neighbours go to the same page of the tree.
+pub fn insert(conn: &Connection, keys: &[Key]) -> Result<()> {
+    INSERT_KEYS.run(conn, keys, |statement, behind, Key { position, cell }| {
+        statement.raw_bind_parameter(behind + 1, position.at.unix_micros())?;
+        statement.raw_bind_parameter(behind + 2, position.seq)?;
+        statement.raw_bind_parameter(behind + 3, cell.to_sql())
+    })
 }
 
 const KEYS: &str = "

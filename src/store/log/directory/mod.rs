@@ -177,6 +177,9 @@ impl Directory {
                 continue;
             }
             for (l, leaf) in group.leaves.iter().enumerate() {
+                if rank >= ranks.end {
+                    break;
+                }
                 let matching = leaf.counts.matching(filter);
                 let wanted = ranks.start.max(rank)..ranks.end.min(rank + matching);
                 if wanted.start < wanted.end {
