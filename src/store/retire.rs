@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use rusqlite::params;
+
 use super::job::Job;
 use super::log;
 use super::{Snapshot, Store};
@@ -39,6 +41,12 @@ impl Store {
         Ok(retired)
     }
 
+    /// Keeps what the clock said, for [`Snapshot::retention_believed_at`] of a later process.
+    pub async fn keep_retention_believed_at(&self, unix_micros: i64) -> Result<()> {
+        const KEEP: &str = "update retention set believed_at = :unix_micros";
+        self.control(move |conn| Ok(conn.prepare_cached(KEEP)?.execute(params![unix_micros]).map(drop)?)).await
+    }
+
     /// The instant before which events have to go, of all severities, so that the log takes no more than so many bytes; None
     /// if it does not, or if rows are still to be removed: it takes less then. With the last event that has to go goes what
     /// shares its instant.
@@ -65,6 +73,12 @@ impl Snapshot<'_> {
     /// fixed share for each event, which follows the file's pages.
     pub fn log_size(&self) -> u64 {
         self.log().directory.bytes()
+    }
+
+    /// What the clock said, in Unix microseconds, when retention last believed it; None if it never looked.
+    pub fn retention_believed_at(&self) -> Result<Option<i64>> {
+        const BELIEVED_AT: &str = "select believed_at from retention";
+        Ok(self.conn().prepare_cached(BELIEVED_AT)?.query_row([], |row| row.get(0))?)
     }
 
     /// Of each severity, the instant before which events were retired; None: none were.

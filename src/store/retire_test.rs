@@ -1,6 +1,7 @@
 use tempfile::TempDir;
 
 use crate::clock::Clock;
+use crate::error::Kind;
 use crate::model::{EventCutoffs, Id, LogFilter, Severity, SystemEvent, Timestamp};
 use crate::store::{Revision, Settings, Store, repair, testing};
 
@@ -97,6 +98,53 @@ async fn an_event_before_its_floor_is_rejected_and_so_is_one_that_comes_again() 
     for part in ["timestamp is before 1970-01-01T00:00:00.000050Z", "severity info", "retention.log_info"] {
         assert!(rejected[0].message.contains(part), "{}", rejected[0].message);
     }
+}
+
+/// A kilobyte each, so that some thousands fill more pages than a file keeps free.
+fn large_events(numbers: std::ops::Range<i64>) -> Vec<SystemEvent> {
+    numbers.map(|n| SystemEvent { message: "m".repeat(1_000), event_id: None, ..event(n) }).collect()
+}
+
+#[tokio::test]
+async fn what_was_removed_is_given_back_to_the_system_while_events_come_in() {
+    const KEPT_BYTES_MAX: u64 = 20 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory);
+    for first in (0..40_000).step_by(4_000) {
+        store.append(large_events(first..first + 4_000)).await.unwrap();
+    }
+    while !store.retire_events(EventCutoffs::all(at(40_000)), Timestamp::MAX, 1_000).await.unwrap().is_done {}
+    let begun = Clock::system().monotonic();
+    let mut next = 40_000;
+    while store.stats().file_bytes > KEPT_BYTES_MAX {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{} bytes", store.stats().file_bytes);
+        assert_eq!(store.append(large_events(next..next + 1)).await, Ok(vec![]));
+        next += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert_eq!(count(&store), next as u64 - 40_000);
+    assert_eq!(store.snapshot().unwrap().check().unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_grow_takes_events_again_once_old_ones_have_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let bounded = Settings { bytes_max: 4 << 20, ..settings(&directory) };
+    let store = Store::open(&bounded, Clock::manual(0)).unwrap();
+    let (mut next, mut is_full) = (0, false);
+    while !is_full {
+        match store.append(large_events(next..next + 100)).await {
+            Ok(rejected) => assert_eq!(rejected, []),
+            Err(error) => is_full = error.kind == Kind::StorageFull,
+        }
+        next += 100;
+        assert!(next < 100_000);
+    }
+    let taken = count(&store);
+    assert_eq!(retire(&store, EventCutoffs::all(at(next / 2))).await, next as u64 / 2);
+    assert_eq!(count(&store), taken - next as u64 / 2);
+    assert_eq!(store.append(large_events(next..next + 100)).await, Ok(vec![]));
+    assert_eq!(store.snapshot().unwrap().check().unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -43,8 +43,8 @@ const ARRIVED: &str = "
     select seq, cell, message, attributes, at from log_event
     where seq > :after and seq <= :up_to
       and (:from is null or at >= :from) and (:to is null or at < :to)
-      and :severities >> severity & 1 and (:service is null or service = :service)
-      and at >= case severity when 0 then :info_from when 1 then :warning_from else :error_from end
+      and :severities >> (cell & 3) & 1 and (:service is null or cell >> 2 = :service)
+      and at >= case cell & 3 when 0 then :info_from when 1 then :warning_from else :error_from end
     order by seq
     limit :limit";
 

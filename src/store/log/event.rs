@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::LazyLock;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Statement, params};
 
 use super::LogSnapshot;
 use super::cell::Cell;
@@ -13,8 +13,12 @@ use crate::error::Result;
 use crate::model::{Position, Severity, StoredEvent, SystemEvent};
 use crate::store::varint::damaged;
 
-static INSERT_EVENTS: LazyLock<Insert> =
-    LazyLock::new(|| Insert::into("log_event", &["seq", "at", "cell", "message", "attributes", "event_id"]));
+const INSERT_EVENT: &str = "
+    insert into log_event (seq, at, cell, message, attributes, event_id)
+    values (:seq, :at, :cell, :message, :attributes, :event_id)";
+/// SQLite gives the next number behind the highest, and need not look whether it is taken.
+static INSERT_NEXT: LazyLock<Insert> =
+    LazyLock::new(|| Insert::into("log_event", &["at", "cell", "message", "attributes", "event_id"]));
 
 /// An event that has been taken, with its place in the order of arrival.
 pub struct NewEvent<'e> {
@@ -23,16 +27,25 @@ pub struct NewEvent<'e> {
     pub event: &'e SystemEvent,
 }
 
-/// In the order of their sequence numbers, which are behind all that were given.
+/// Their sequence numbers follow one another, and are behind all that were given.
 pub fn insert(conn: &Connection, events: &[NewEvent]) -> Result<()> {
-    INSERT_EVENTS.run(conn, events, |statement, behind, NewEvent { seq, cell, event }| {
-        statement.raw_bind_parameter(behind + 1, seq)?;
-        statement.raw_bind_parameter(behind + 2, event.at.unix_micros())?;
-        statement.raw_bind_parameter(behind + 3, cell.to_sql())?;
-        statement.raw_bind_parameter(behind + 4, event.message.as_str())?;
-        statement.raw_bind_parameter(behind + 5, event.attributes.as_deref())?;
-        statement.raw_bind_parameter(behind + 6, event.event_id.as_ref().map(|id| id.as_str()))
-    })
+    let Some((first, others)) = events.split_first() else { return Ok(()) };
+    let mut statement = conn.prepare_cached(INSERT_EVENT)?;
+    statement.raw_bind_parameter(1, first.seq)?;
+    bind(&mut statement, 1, first)?;
+    statement.raw_execute()?;
+    INSERT_NEXT.run(conn, others, bind)?;
+    // Were there a row behind the first one, the others would have got other numbers.
+    if conn.last_insert_rowid() == events[others.len()].seq { Ok(()) } else { Err(damaged()) }
+}
+
+fn bind(statement: &mut Statement, behind: usize, new: &NewEvent) -> rusqlite::Result<()> {
+    let NewEvent { cell, event, .. } = new;
+    statement.raw_bind_parameter(behind + 1, event.at.unix_micros())?;
+    statement.raw_bind_parameter(behind + 2, cell.to_sql())?;
+    statement.raw_bind_parameter(behind + 3, event.message.as_str())?;
+    statement.raw_bind_parameter(behind + 4, event.attributes.as_deref())?;
+    statement.raw_bind_parameter(behind + 5, event.event_id.as_ref().map(|id| id.as_str()))
 }
 
 const EVENTS: &str = "select seq, cell, message, attributes from log_event where seq >= :first order by seq";

@@ -8,18 +8,17 @@ use crate::error::Result;
 /// So many rows go in by one statement, the most first.
 const WIDTHS: [usize; 3] = [64, 8, 1];
 
-/// `insert into .. values (..), (..), ..` in each width.
+/// `insert into .. values (..), (..), ..` in each width. A conflict is a fault of the file and ends the transaction: so
+/// SQLite need not keep pages as they were before the statement.
 pub struct Insert([String; WIDTHS.len()]);
 
 impl Insert {
     pub fn into(table: &str, columns: &[&str]) -> Insert {
         let row = format!("({})", vec!["?"; columns.len()].join(", "));
         let columns = columns.join(", ");
-        Insert(
-            WIDTHS.map(|width| {
-                format!("insert into {table} ({columns}) values {}", vec![row.as_str(); width].join(", "))
-            }),
-        )
+        Insert(WIDTHS.map(|width| {
+            format!("insert or rollback into {table} ({columns}) values {}", vec![row.as_str(); width].join(", "))
+        }))
     }
 
     /// Inserts the rows in their order. `bind` binds one to the parameters behind so many.
