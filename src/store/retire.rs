@@ -24,7 +24,8 @@ impl Store {
     ///
     /// The first piece raises the floors: from its commit on no reader sees an event below them, whatever it asks for, and
     /// none is taken in any more. It waits while an export of the log is unfinished that was begun (or is queued since) at
-    /// or after `exports_since`, which is now less `exports.time_limit`: such a job reads in several snapshots. Every piece
+    /// or after `exports_since`, which is now less `exports.time_limit`: such a job reads in several snapshots. Once it has been
+    /// asked for an hour in vain, no export of the log begins before it has risen, and those that wait are not waited for. Every piece
     /// removes rows below the floors, at most `items_max`, the oldest first; nobody can tell when. Floors never fall: a
     /// cutoff below one changes nothing. A cutoff must not lie in the future.
     ///

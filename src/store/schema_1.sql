@@ -175,9 +175,15 @@ create table log_floor (
   swept_seq integer not null
 ) strict;
 
--- One row: what the clock said when retention last believed it (src/maintenance/leap.rs); null: it never looked.
-create table retention (one integer primary key check (one = 1), believed_at integer) strict;
-insert into retention values (1, null);
+-- One row, in Unix microseconds: what the clock said when retention last believed it (src/maintenance/leap.rs), null if it
+-- never looked; and while the log's retirement waits for exports, since when and when it asked last (src/store/exports/hold.rs).
+create table retention (
+  one integer primary key check (one = 1),
+  believed_at integer,
+  waits_since integer,
+  asked_at integer
+) strict;
+insert into retention values (1, null, null, null);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Control tables: never joined with facts.
