@@ -121,7 +121,8 @@ create table usage_user_history (ord integer primary key, days blob not null) st
 -- Names of services; 1 is "none", names begin at 2.
 create table log_service (id integer primary key, service text not null unique) strict;
 
--- The events, in order of acknowledgement. What most lack comes last: it takes no room there.
+-- The events, in order of acknowledgement. What most lack comes last: it takes no room there (SQLITE_ENABLE_NULL_TRIM),
+-- unless the table is strict, for SQLite forgets to leave it out then.
 create table log_event (
   seq integer primary key,
   at integer not null,
@@ -129,7 +130,7 @@ create table log_event (
   message text not null,
   attributes text,                       -- compact JSON of a flat object
   event_id text
-) strict;
+);
 -- The same in words, for people.
 create view log as
   select seq, strftime('%Y-%m-%dT%H:%M:%SZ', at / 1000000, 'unixepoch') as time, service,
