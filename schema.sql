@@ -121,17 +121,21 @@ create table usage_user_history (ord integer primary key, days blob not null) st
 -- Names of services; 1 is "none", names begin at 2.
 create table log_service (id integer primary key, service text not null unique) strict;
 
--- The events, in order of acknowledgement.
+-- The events, in order of acknowledgement. What most lack comes last: it takes no room there (SQLITE_ENABLE_NULL_TRIM),
+-- unless the table is strict, for SQLite forgets to leave it out then.
 create table log_event (
   seq integer primary key,
   at integer not null,
-  cell integer not null,                 -- service << 2 | severity
+  cell integer not null,                 -- log_service.id << 2 | severity (0 info, 1 warning, 2 error)
   message text not null,
   attributes text,                       -- compact JSON of a flat object
-  event_id text,
-  severity integer generated always as (cell & 3) virtual,   -- 0 info, 1 warning, 2 error
-  service integer generated always as (cell >> 2) virtual    -- log_service.id
-) strict;
+  event_id text
+);
+-- The same in words, for people.
+create view log as
+  select seq, strftime('%Y-%m-%dT%H:%M:%SZ', at / 1000000, 'unixepoch') as time, service,
+    case cell & 3 when 0 then 'info' when 1 then 'warning' else 'error' end as severity, message, attributes, event_id
+  from log_event left join log_service on log_service.id = cell >> 2;
 
 -- The events in order of time, ties by seq: pages under a filter read this alone.
 create table log_order (
@@ -171,6 +175,16 @@ create table log_floor (
   swept_at integer not null,
   swept_seq integer not null
 ) strict;
+
+-- One row, in Unix microseconds: what the clock said when retention last believed it (src/maintenance/leap.rs), null if it
+-- never looked; and while the log's retirement waits for exports, since when and when it asked last (src/store/exports/hold.rs).
+create table retention (
+  one integer primary key check (one = 1),
+  believed_at integer,
+  waits_since integer,
+  asked_at integer
+) strict;
+insert into retention values (1, null, null, null);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Control tables: never joined with facts.

@@ -21,11 +21,11 @@ TIMESTAMP = """strftime('%Y-%m-%dT%H:%M:%S', o.at / 1000000, 'unixepoch')
     || case when o.at % 1000000 = 0 then '' else printf('.%03d', o.at / 1000 % 1000) end || 'Z'"""
 
 ROWS = """
-    from log_order as o join log_event as e on e.seq = o.seq left join log_service as s on s.id = e.service
+    from log_order as o join log_event as e on e.seq = o.seq left join log_service as s on s.id = e.cell >> 2
     {where} order by o.at, o.seq"""
 
 FORMATTED = f"""select {TIMESTAMP} as timestamp,
-    case e.severity when 0 then 'info' when 1 then 'warning' else 'error' end as severity,
+    case e.cell & 3 when 0 then 'info' when 1 then 'warning' else 'error' end as severity,
     s.service, e.message, e.attributes {ROWS.format(where='')}"""
 
 
@@ -97,7 +97,7 @@ def write_book(xlsxwriter, connection, output, to):
     sheet = book.add_worksheet()
     date_format = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"})
     sheet.write_row(0, 0, ["timestamp", "severity", "service", "message", "attributes"])
-    select = "select o.at, e.severity, s.service, e.message, e.attributes" + ROWS.format(where="where o.at < ?")
+    select = "select o.at, e.cell & 3, s.service, e.message, e.attributes" + ROWS.format(where="where o.at < ?")
     row = 0
     for at, severity, service, message, attributes in connection.execute(select, [to]):
         row += 1

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::admin::ask;
@@ -13,7 +13,7 @@ use crate::app::settings::Settings;
 use crate::app::{Access, Admin, say};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::http::percent_encode;
+use crate::http::{EventsToPrune, Prunable, Slice, UsageToPrune, percent_encode};
 use crate::maintenance::{Cutoffs, EVENTS_PER_SLICE, PAUSE_MIN, USER_DAYS_PER_SLICE, exports_since};
 use crate::model::{EventCutoffs, Severity};
 
@@ -59,36 +59,6 @@ fn path(settings: &Settings, arguments: &Prune, clock: &Clock) -> String {
     format!("/admin/prune?{}", parameters.join("&"))
 }
 
-/// As `GET /admin/prune` answers.
-#[derive(Deserialize, Serialize)]
-struct Prunable {
-    usage: Option<PrunableUsage>,
-    events: Vec<PrunableEvents>,
-    events_bytes: u64,
-    log_bytes: u64,
-    file_bytes: u64,
-}
-
-#[derive(Deserialize, Serialize)]
-struct PrunableUsage {
-    before: String,
-    horizon: Option<String>,
-    days: u64,
-    user_days: u64,
-    start_date: Option<String>,
-    end_date: Option<String>,
-    bytes: u64,
-}
-
-#[derive(Deserialize, Serialize)]
-struct PrunableEvents {
-    severity: String,
-    before: Option<String>,
-    count: u64,
-    oldest: Option<String>,
-    newest: Option<String>,
-}
-
 fn show(prunable: &Prunable, json: bool) -> Outcome {
     if json {
         return print_json(prunable);
@@ -100,8 +70,8 @@ fn show(prunable: &Prunable, json: bool) -> Outcome {
     print(&text)
 }
 
-fn events_line(events: &PrunableEvents) -> String {
-    let PrunableEvents { severity, count, .. } = events;
+fn events_line(events: &EventsToPrune) -> String {
+    let EventsToPrune { severity, count, .. } = events;
     match (&events.before, &events.oldest, &events.newest) {
         (None, ..) => format!("{severity}: all events stay\n"),
         (Some(before), Some(oldest), Some(newest)) => {
@@ -111,8 +81,8 @@ fn events_line(events: &PrunableEvents) -> String {
     }
 }
 
-fn usage_line(usage: &PrunableUsage) -> String {
-    let PrunableUsage { before, days, user_days, .. } = usage;
+fn usage_line(usage: &UsageToPrune) -> String {
+    let UsageToPrune { before, days, user_days, .. } = usage;
     match (&usage.start_date, &usage.end_date) {
         (Some(start), Some(end)) => format!(
             "usage before {before}: the base facts of {} user-days on {} days would go, {start} to {end}\n",
@@ -131,17 +101,14 @@ struct Pruned {
     events: u64,
 }
 
-#[derive(Deserialize)]
-struct Slice {
-    removed: u64,
-    is_done: bool,
-    #[serde(default)]
-    waits_for_exports: bool,
-}
-
 /// Goes by what the server has said that it would remove.
 async fn prune(admin: &Admin, settings: &Settings, prunable: &Prunable, clock: &Clock, json: bool) -> Outcome {
     let mut pruned = Pruned { usage: 0, events: 0 };
+    // First what waits for nobody: an export of the log that is under way ends the command.
+    if let Some(usage) = &prunable.usage {
+        let body = json!({"before": usage.before, "user_days_max": USER_DAYS_PER_SLICE});
+        pruned.usage = prune_all(admin, clock, "/admin/prune/usage", &body).await?;
+    }
     if prunable.events.iter().any(|events| events.before.is_some()) {
         let since = exports_since(&settings.retention, clock.unix_micros());
         let mut body = json!({"exports_since": since.to_string(), "events_max": EVENTS_PER_SLICE});
@@ -150,17 +117,13 @@ async fn prune(admin: &Admin, settings: &Settings, prunable: &Prunable, clock: &
         }
         pruned.events = prune_all(admin, clock, "/admin/prune/events", &body).await?;
     }
-    if let Some(usage) = &prunable.usage {
-        let body = json!({"before": usage.before, "user_days_max": USER_DAYS_PER_SLICE});
-        pruned.usage = prune_all(admin, clock, "/admin/prune/usage", &body).await?;
-    }
     if json {
         return print_json(&pruned);
     }
     say(&format!("{} system events are gone", grouped(pruned.events)));
     match &prunable.usage {
         None => say("all base facts of usage stay"),
-        Some(PrunableUsage { before, .. }) => say(&format!(
+        Some(UsageToPrune { before, .. }) => say(&format!(
             "the base facts of {} user-days are gone; usage events before {before} are rejected",
             grouped(pruned.usage)
         )),

@@ -53,6 +53,7 @@ mod well_known;
 mod whoami;
 mod wiring;
 
+pub use admin::{EventsToPrune, Prunable, Slice, UsageToPrune};
 pub use conn::{serve_local, serve_tcp};
 pub use local::{Local, LocalResponse, SocketClient};
 pub use openapi::DOCUMENT as OPENAPI;

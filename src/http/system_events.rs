@@ -243,7 +243,7 @@ mod tests {
         let expected = r#"{"events":[{"timestamp":"2025-05-21T10:15:30Z","severity":"warning","message":"a \"b\"\n"}],"page":1,"total_pages":12}"#;
         assert_eq!(String::from_utf8(json).unwrap(), expected);
         let full = StoredEvent {
-            service: Some(Id::new("web").unwrap()),
+            service: Some(Arc::new(Id::new("web").unwrap())),
             attributes: Some(r#"{"a":1}"#.into()),
             ..stored("m")
         };

@@ -13,6 +13,13 @@ pub struct Cutoffs {
 }
 
 impl Cutoffs {
+    /// The same with the last month that has base facts of usage left as it is: what the clock says or nobody sends must
+    /// not leave a history without an end.
+    pub fn sparing_month_of(self, last: Option<Day>) -> Cutoffs {
+        let usage_before = self.usage_before.zip(last).map(|(before, last)| before.min(last.month_start()));
+        Cutoffs { usage_before, ..self }
+    }
+
     /// What is older than the settings keep it; never less than a whole month of usage. Nothing where the system's clock
     /// stands outside the calendar.
     pub fn of(settings: &Settings, now_unix_micros: i64) -> Cutoffs {

@@ -4,6 +4,7 @@
 //! took, and none is asked for while much waits for the writer already.
 
 mod cutoffs;
+mod leap;
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use self::cutoffs::Cutoffs;
+use self::leap::{Judgement, Leap, Time};
 use crate::audit::{Audit, Entry};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
@@ -57,7 +59,7 @@ impl Maintenance {
     /// Must be called within the runtime.
     pub fn start(store: Store, settings: Settings, audit: Audit, clock: Clock) -> Maintenance {
         let (stopping, stopped) = watch::channel(false);
-        let sweeper = Sweeper { store, settings, audit, clock, stopped, told: String::new() };
+        let sweeper = Sweeper::new(store, settings, audit, clock, stopped);
         Maintenance { stopping, task: tokio::spawn(sweeper.run()) }
     }
 
@@ -74,11 +76,19 @@ struct Sweeper {
     audit: Audit,
     clock: Clock,
     stopped: watch::Receiver<bool>,
+    leap: Leap,
+    /// What has to go for the log's size, while it waits for an export: finding it out reads all of it.
+    waiting: Option<EventCutoffs>,
     /// The failure that the operator has been told of.
     told: String,
 }
 
 impl Sweeper {
+    fn new(store: Store, settings: Settings, audit: Audit, clock: Clock, stopped: watch::Receiver<bool>) -> Sweeper {
+        let (leap, waiting, told) = (Leap::default(), None, String::new());
+        Sweeper { store, settings, audit, clock, stopped, leap, waiting, told }
+    }
+
     async fn run(mut self) {
         let mut wait = FIRST_AFTER.min(self.settings.interval);
         while self.pause(wait).await {
@@ -94,11 +104,31 @@ impl Sweeper {
     /// Removes all that is too old now, or as much as was gone when it was stopped. False if something has to wait.
     async fn sweep(&mut self) -> Result<bool> {
         let now = self.clock.unix_micros();
-        let cutoffs = Cutoffs::of(&self.settings, now);
+        let is_believed = self.believes(now).await?;
+        // What was begun goes on, and the log's size needs no clock.
+        let by_age = if is_believed { Cutoffs::of(&self.settings, now) } else { Cutoffs::default() };
+        let cutoffs = by_age.sparing_month_of(self.store.snapshot()?.last_usage_day()?);
         let usage = self.sweep_usage(cutoffs.usage_before.unwrap_or(Day::MIN)).await;
         let events = self.sweep_events(cutoffs.events, now).await;
         self.store.note_pruning(now);
-        usage.and(events)
+        usage.and(events).map(|is_done| is_done && is_believed)
+    }
+
+    /// Whether the clock goes as time does, or has stood where it stands for a day.
+    async fn believes(&mut self, now: i64) -> Result<bool> {
+        let kept = self.store.snapshot()?.retention_believed_at()?;
+        let time = Time { unix_micros: now, monotonic_micros: self.clock.monotonic_micros() };
+        match self.leap.judge(time, kept) {
+            Judgement::Believed { is_to_be_kept: true } => self.store.keep_retention_believed_at(now).await?,
+            Judgement::Believed { is_to_be_kept: false } => {}
+            Judgement::Doubted { leap_micros, is_new } => {
+                if is_new {
+                    warn_of_leap(leap_micros);
+                }
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What was begun is brought to its end even where the settings keep everything.
@@ -121,7 +151,11 @@ impl Sweeper {
 
     /// False if it has to wait for an export of the log.
     async fn sweep_events(&mut self, by_age: EventCutoffs, now: i64) -> Result<bool> {
-        let cutoffs = self.with_size(by_age, now).await?;
+        let by_size = match self.waiting.take() {
+            Some(by_size) => by_size,
+            None => self.by_size(now).await?,
+        };
+        let cutoffs = by_age.or(by_size);
         let nothing = EventCutoffs::default();
         if cutoffs == nothing && self.store.snapshot()?.event_floors() == nothing {
             return Ok(true);
@@ -134,6 +168,7 @@ impl Sweeper {
                 Ok(Some(retired)) => {
                     removed += retired.removed;
                     let waits = retired.waits_for_exports && retired.removed == 0;
+                    self.waiting = waits.then_some(by_size);
                     swept = (retired.is_done || waits).then_some(Ok(retired.is_done));
                 }
                 Ok(None) => swept = Some(Ok(true)),
@@ -142,20 +177,19 @@ impl Sweeper {
         }
         if removed > 0 {
             let floors = self.store.snapshot()?.event_floors();
-            self.audit.note(Entry::Pruned { what: "system events", removed, before: described(&floors) });
+            self.audit.note(Entry::Pruned { what: "system events", removed, before: floors.to_string() });
         }
         swept.unwrap_or(Ok(true))
     }
 
-    /// What has to go for the log's size, too. Never what has yet to come.
-    async fn with_size(&self, by_age: EventCutoffs, now: i64) -> Result<EventCutoffs> {
-        let Some(bytes_max) = self.settings.log_bytes_max else { return Ok(by_age) };
+    /// What has to go for the log's size. Never what has yet to come: where that alone is too much, all else goes.
+    async fn by_size(&self, now: i64) -> Result<EventCutoffs> {
+        let Some(bytes_max) = self.settings.log_bytes_max else { return Ok(EventCutoffs::default()) };
         let (store, stopped) = (self.store.clone(), self.stopped.clone());
         let goes_on = move || !*stopped.borrow();
         let cutoff = tokio::task::spawn_blocking(move || store.log_cutoff_for(bytes_max, goes_on)).await;
         let cutoff = cutoff.map_err(|e| Error::internal(format!("a thread of retention ended: {e}")))??;
-        let by_size = cutoff.min(Timestamp::from_unix_micros(now)).map(EventCutoffs::all).unwrap_or_default();
-        Ok(by_age.or(by_size))
+        Ok(cutoff.min(Timestamp::from_unix_micros(now)).map(EventCutoffs::all).unwrap_or_default())
     }
 
     /// One slice and a pause as long, once the writer has room. None if it is time to end.
@@ -209,9 +243,13 @@ pub fn exports_since(settings: &Settings, now_unix_micros: i64) -> Timestamp {
     Timestamp::from_unix_micros(now_unix_micros.saturating_sub(limit)).unwrap_or(Timestamp::MIN)
 }
 
-fn described(floors: &EventCutoffs) -> String {
-    let of = |severity| floors.of(severity).map(|at| format!("{at} ({severity})"));
-    Severity::ALL.into_iter().filter_map(of).collect::<Vec<_>>().join(", ")
+fn warn_of_leap(micros: i64) {
+    let days = micros / 86_400_000_000;
+    let _ = writeln!(
+        std::io::stderr(),
+        "warning: the clock stands {days} days later than retention has seen it go: set it right if it is wrong; what has \
+         an age stays until the server has run for a day"
+    );
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ impl Room {
     fn sweeper(&self, usage_facts_age: Option<Duration>) -> (watch::Sender<bool>, Sweeper) {
         let (stopping, stopped) = watch::channel(false);
         let (store, settings, audit) = (self.store.clone(), settings(usage_facts_age), self.audit.clone());
-        (stopping, Sweeper { store, settings, audit, clock: self.clock.clone(), stopped, told: String::new() })
+        (stopping, Sweeper::new(store, settings, audit, self.clock.clone(), stopped))
     }
 
     fn figures(&self) -> Figures {
@@ -142,6 +142,40 @@ async fn what_was_begun_is_brought_to_its_end_by_settings_that_keep_everything()
 }
 
 #[tokio::test]
+async fn a_clock_that_was_set_years_ahead_removes_nothing_before_the_server_has_run_for_a_day() {
+    let room = Room::with(&["2023-01-01", "2025-06-01"]).await;
+    let (_stopping, mut before) = room.sweeper(None);
+    assert_eq!(before.sweep().await, Ok(true));
+    room.clock.set(Timestamp::parse("2045-06-15T12:00:00Z").unwrap().unix_micros());
+    let (_stopping, mut after_a_restart) = room.sweeper(Some(YEAR));
+    assert_eq!((after_a_restart.sweep().await, room.horizon()), (Ok(false), None));
+    room.clock.set(room.clock.unix_micros() + 86_400_000_000);
+    assert_eq!((after_a_restart.sweep().await, room.horizon().as_deref()), (Ok(true), Some("2025-06-01")));
+    assert_eq!(room.left_before("2045-01-01"), 1, "the last month with usage stays");
+}
+
+#[tokio::test]
+async fn events_of_the_future_that_are_too_many_by_themselves_stay_and_all_that_have_come_to_pass_go() {
+    let room = Room::with(&[]).await;
+    let event = |at: &str| SystemEvent {
+        at: Timestamp::parse(at).unwrap(),
+        severity: Severity::Info,
+        service: None,
+        message: "x".repeat(1_000),
+        event_id: None,
+        attributes: None,
+    };
+    let (passed, to_come) = ("2025-06-15T11:00:00Z", "2025-07-01T00:00:00Z");
+    assert_eq!(room.store.append([passed, to_come, to_come].map(event).to_vec()).await, Ok(vec![]));
+    let (_stopping, mut sweeper) = room.sweeper(None);
+    sweeper.settings.log_bytes_max = Some(1_500);
+    let left = || room.store.snapshot().unwrap().count_events(&LogFilter::default()).unwrap();
+    assert_eq!((sweeper.sweep().await, left()), (Ok(true), 2));
+    room.clock.set(Timestamp::parse("2025-07-02T00:00:00Z").unwrap().unix_micros());
+    assert_eq!((sweeper.sweep().await, left()), (Ok(true), 0), "they share their instant");
+}
+
+#[tokio::test]
 async fn nothing_more_goes_once_it_is_to_stop() {
     let room = Room::with(&["2023-01-01"]).await;
     let (stopping, mut sweeper) = room.sweeper(Some(YEAR));
@@ -167,14 +201,14 @@ async fn whoever_stops_it_does_not_wait_until_all_that_has_to_go_for_size_was_re
     sweeper.settings.log_bytes_max = Some(1);
     let now = room.clock.unix_micros();
     let nothing = EventCutoffs::default();
-    assert_ne!(sweeper.with_size(nothing, now).await, Ok(nothing));
+    assert_ne!(sweeper.by_size(now).await, Ok(nothing));
     stopping.send_replace(true);
-    assert_eq!(sweeper.with_size(nothing, now).await, Ok(nothing));
+    assert_eq!(sweeper.by_size(now).await, Ok(nothing));
 }
 
 #[tokio::test]
 async fn the_task_works_by_itself_and_stops_when_asked() {
-    let room = Room::with(&["2023-01-01"]).await;
+    let room = Room::with(&["2023-01-01", "2025-06-01"]).await;
     let store = room.store.clone();
     let task = Maintenance::start(store, settings(Some(YEAR)), room.audit.clone(), room.clock.clone());
     let begun = room.clock.monotonic();

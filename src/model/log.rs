@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Id, Timestamp};
 
@@ -102,7 +103,8 @@ pub struct Position {
 pub struct StoredEvent {
     pub position: Position,
     pub severity: Severity,
-    pub service: Option<Id>,
+    /// Shared: pages name few services many times.
+    pub service: Option<Arc<Id>>,
     pub message: String,
     /// Compact JSON text of a flat object.
     pub attributes: Option<String>,
@@ -175,9 +177,28 @@ impl EventCutoffs {
         self.0[severity.index()]
     }
 
+    /// Whether nothing goes.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
     /// What goes by either.
     pub fn or(self, other: EventCutoffs) -> EventCutoffs {
         EventCutoffs(std::array::from_fn(|i| self.0[i].max(other.0[i])))
+    }
+}
+
+/// As `2025-01-01T00:00:00Z (info), 2024-01-01T00:00:00Z (error)`.
+impl fmt::Display for EventCutoffs {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut separator = "";
+        for severity in Severity::ALL {
+            if let Some(at) = self.of(severity) {
+                write!(f, "{separator}{at} ({severity})")?;
+                separator = ", ";
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use rusqlite::params;
+
 use super::job::Job;
 use super::log;
 use super::{Snapshot, Store};
@@ -22,7 +24,8 @@ impl Store {
     ///
     /// The first piece raises the floors: from its commit on no reader sees an event below them, whatever it asks for, and
     /// none is taken in any more. It waits while an export of the log is unfinished that was begun (or is queued since) at
-    /// or after `exports_since`, which is now less `exports.time_limit`: such a job reads in several snapshots. Every piece
+    /// or after `exports_since`, which is now less `exports.time_limit`: such a job reads in several snapshots. Once it has been
+    /// asked for an hour in vain, no export of the log begins before it has risen, and those that wait are not waited for. Every piece
     /// removes rows below the floors, at most `items_max`, the oldest first; nobody can tell when. Floors never fall: a
     /// cutoff below one changes nothing. A cutoff must not lie in the future.
     ///
@@ -37,6 +40,12 @@ impl Store {
         let retired = self.submit(|reply| Job::Retire { retirement, reply }).await?;
         self.inner.stats.retired_events(retired.removed);
         Ok(retired)
+    }
+
+    /// Keeps what the clock said, for [`Snapshot::retention_believed_at`] of a later process.
+    pub async fn keep_retention_believed_at(&self, unix_micros: i64) -> Result<()> {
+        const KEEP: &str = "update retention set believed_at = :unix_micros";
+        self.control(move |conn| Ok(conn.prepare_cached(KEEP)?.execute(params![unix_micros]).map(drop)?)).await
     }
 
     /// The instant before which events have to go, of all severities, so that the log takes no more than so many bytes; None
@@ -65,6 +74,12 @@ impl Snapshot<'_> {
     /// fixed share for each event, which follows the file's pages.
     pub fn log_size(&self) -> u64 {
         self.log().directory.bytes()
+    }
+
+    /// What the clock said, in Unix microseconds, when retention last believed it; None if it never looked.
+    pub fn retention_believed_at(&self) -> Result<Option<i64>> {
+        const BELIEVED_AT: &str = "select believed_at from retention";
+        Ok(self.conn().prepare_cached(BELIEVED_AT)?.query_row([], |row| row.get(0))?)
     }
 
     /// Of each severity, the instant before which events were retired; None: none were.

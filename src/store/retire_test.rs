@@ -1,8 +1,11 @@
+use std::time::Duration;
+
 use tempfile::TempDir;
 
 use crate::clock::Clock;
+use crate::error::Kind;
 use crate::model::{EventCutoffs, Id, LogFilter, Severity, SystemEvent, Timestamp};
-use crate::store::{Revision, Settings, Store, repair, testing};
+use crate::store::{NewExport, Revision, Settings, Store, repair, testing};
 
 fn at(unix_micros: i64) -> Timestamp {
     Timestamp::from_unix_micros(unix_micros).unwrap()
@@ -97,6 +100,91 @@ async fn an_event_before_its_floor_is_rejected_and_so_is_one_that_comes_again() 
     for part in ["timestamp is before 1970-01-01T00:00:00.000050Z", "severity info", "retention.log_info"] {
         assert!(rejected[0].message.contains(part), "{}", rejected[0].message);
     }
+}
+
+#[tokio::test]
+async fn exports_of_the_log_that_always_overlap_give_way_after_an_hour_and_others_do_not() {
+    const MINUTE: i64 = 60_000_000;
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(0);
+    let store = Store::open(&settings(&directory), clock.clone()).unwrap();
+    store.append((1..=10).map(event).collect()).await.unwrap();
+    let accept = async |n, request: &str| {
+        let job = testing::new_export(n, "ann", clock.unix_micros());
+        store.accept_export(NewExport { request: request.into(), ..job }).await.unwrap();
+    };
+    let begin = async || store.begin_export(9, clock.unix_micros()).await.unwrap();
+    let retire = async || store.retire_events(EventCutoffs::all(at(5)), at(0), 100).await.unwrap();
+    let (of_log, of_usage) = (r#"{"report_type":"system-events"}"#, r#"{"report_type":"usage-summary"}"#);
+
+    accept(1, of_log).await;
+    let first = begin().await.unwrap();
+    for minute in (0..=56).step_by(4) {
+        clock.set(minute * MINUTE);
+        assert!(retire().await.waits_for_exports);
+    }
+    accept(2, of_log).await;
+    assert_eq!(begin().await.unwrap().id, testing::export_id(2), "within the hour they begin");
+    clock.set(60 * MINUTE);
+    assert!(retire().await.waits_for_exports);
+    accept(3, of_log).await;
+    accept(4, of_usage).await;
+    assert_eq!(begin().await.unwrap().id, testing::export_id(4));
+    assert_eq!(begin().await, None);
+    assert!(retire().await.waits_for_exports, "two are under way");
+    for id in [first.id, testing::export_id(2)] {
+        store.remove_export(&id, clock.unix_micros()).await.unwrap();
+    }
+    assert_eq!((retire().await.waits_for_exports, count(&store)), (false, 6));
+    assert_eq!(begin().await.unwrap().id, testing::export_id(3));
+}
+
+/// A kilobyte each, so that some thousands fill more pages than a file keeps free.
+fn large_events(numbers: std::ops::Range<i64>) -> Vec<SystemEvent> {
+    numbers.map(|n| SystemEvent { message: "m".repeat(1_000), event_id: None, ..event(n) }).collect()
+}
+
+#[tokio::test]
+async fn what_was_removed_is_given_back_to_the_system_while_events_come_in() {
+    const KEPT_BYTES_MAX: u64 = 20 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory);
+    for first in (0..40_000).step_by(4_000) {
+        store.append(large_events(first..first + 4_000)).await.unwrap();
+    }
+    while !store.retire_events(EventCutoffs::all(at(40_000)), Timestamp::MAX, 1_000).await.unwrap().is_done {}
+    let clock = Clock::system();
+    let begun = clock.monotonic();
+    let mut next = 40_000;
+    while store.stats().file_bytes > KEPT_BYTES_MAX {
+        assert!(clock.monotonic() - begun < Duration::from_secs(60), "{} bytes", store.stats().file_bytes);
+        assert_eq!(store.append(large_events(next..next + 1)).await, Ok(vec![]));
+        next += 1;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(count(&store), next as u64 - 40_000);
+    assert_eq!(store.snapshot().unwrap().check().unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_grow_takes_events_again_once_old_ones_have_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let bounded = Settings { bytes_max: 4 << 20, ..settings(&directory) };
+    let store = Store::open(&bounded, Clock::manual(0)).unwrap();
+    let (mut next, mut is_full) = (0, false);
+    while !is_full {
+        match store.append(large_events(next..next + 100)).await {
+            Ok(rejected) => assert_eq!(rejected, []),
+            Err(error) => is_full = error.kind == Kind::StorageFull,
+        }
+        next += 100;
+        assert!(next < 100_000);
+    }
+    let taken = count(&store);
+    assert_eq!(retire(&store, EventCutoffs::all(at(next / 2))).await, next as u64 / 2);
+    assert_eq!(count(&store), taken - next as u64 / 2);
+    assert_eq!(store.append(large_events(next..next + 100)).await, Ok(vec![]));
+    assert_eq!(store.snapshot().unwrap().check().unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -147,6 +147,11 @@ impl<'s> Snapshot<'s> {
         Ok(Horizon::load(self.conn())?.facts_from())
     }
 
+    /// The last day with a base fact of usage; None if there are none.
+    pub fn last_usage_day(&self) -> Result<Option<Day>> {
+        horizon::last_day(self.conn())
+    }
+
     /// Whether [`super::Store::prune_usage`] would have anything to do.
     pub fn is_usage_pruning_due(&self, before: Day) -> Result<bool> {
         let horizon = Horizon::load(self.conn())?;

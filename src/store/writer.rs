@@ -262,7 +262,13 @@ impl Writer {
 
     fn retire(&mut self, retirement: &Retirement) -> Result<Retired> {
         let is_raised = self.log.is_raised_to(&retirement.cutoffs);
-        let waits_for_exports = !is_raised && exports::is_log_read(&self.conn, retirement.exports_since)?;
+        let now = self.clock.unix_micros();
+        let waits_for_exports = !is_raised && exports::is_log_read(&self.conn, retirement.exports_since, now)?;
+        if waits_for_exports {
+            exports::note_waiting(&self.conn, now)?;
+        } else {
+            exports::end_waiting(&self.conn)?;
+        }
         if !is_raised && !waits_for_exports {
             self.log.raise(&self.conn, &retirement.cutoffs)?;
         }

@@ -36,7 +36,7 @@ impl Importable for UsageEvent {
 }
 
 impl Importable for SystemEvent {
-    const BATCH_ITEMS: usize = 16_000;
+    const BATCH_ITEMS: usize = 32_000;
     const PATH: &'static str = "/logs/system-events";
 
     async fn record(store: &Store, items: Vec<SystemEvent>) -> Result<Vec<Rejected>> {

@@ -152,10 +152,11 @@ impl Supervisor {
         let office = Arc::clone(&self.office);
         while self.under_way.len() < RUNNING_MAX && !office.stopping.is_set() {
             let each = if self.under_way.len() < RUNNING_MAX / 2 { RUNNING_MAX_EACH } else { 1 };
-            if !office.store.snapshot()?.is_export_due(each)? {
+            let now = office.clock.unix_micros();
+            if !office.store.snapshot()?.is_export_due(each, now)? {
                 return Ok(());
             }
-            let begun = office.runtime.block_on(office.store.begin_export(each, office.clock.unix_micros()))?;
+            let begun = office.runtime.block_on(office.store.begin_export(each, now))?;
             let Some(job) = begun else { return Ok(()) };
             self.employ(job)?;
         }

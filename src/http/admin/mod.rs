@@ -13,6 +13,7 @@ mod tokens;
 mod user_record;
 
 pub use path::{AdminRoute, TEMPLATES};
+pub use prune::{EventsToPrune, Prunable, Slice, UsageToPrune};
 
 use std::sync::Arc;
 

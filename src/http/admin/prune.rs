@@ -1,6 +1,7 @@
 //! Retention at the administrator's word: what would go, and slices of it. The command line asks for one slice after the
 //! other, so that no request takes long and whoever asks may stop.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use crate::http::query::Query;
 use crate::http::respond::Reply;
 use crate::http::service::Service;
 use crate::http::strict_json;
-use crate::model::{Day, EventCutoffs, LogFilter, Retirable, Timestamp};
+use crate::model::{Day, EventCutoffs, LogFilter, Retirable, Retired, Timestamp};
 use crate::store::{PrunableUsage, Snapshot, Store};
 
 /// User-days that one slice may look at: more would hold other writes up.
@@ -23,45 +24,45 @@ const EVENTS_MAX: usize = 10_000;
 const LOG_BYTES_MAX: u64 = 1 << 60;
 
 /// `GET /admin/prune`: what pruning with the same bounds would remove; the database stays as it is.
-#[derive(Serialize)]
-struct PrunableBody {
+#[derive(Deserialize, Serialize)]
+pub struct Prunable {
     /// Null unless `usage_before` was given.
-    usage: Option<UsageBody>,
+    pub usage: Option<UsageToPrune>,
     /// By severity.
-    events: Vec<EventsBody>,
+    pub events: Vec<EventsToPrune>,
     /// An estimate of what all these events take.
-    events_bytes: u64,
+    pub events_bytes: u64,
     /// What the log takes as it is.
-    log_bytes: u64,
+    pub log_bytes: u64,
     /// The size of the file.
-    file_bytes: u64,
+    pub file_bytes: u64,
 }
 
 /// Dates are YYYY-MM-DD.
-#[derive(Serialize)]
-struct UsageBody {
+#[derive(Deserialize, Serialize)]
+pub struct UsageToPrune {
     /// Events before it will be rejected: the first of a month.
-    before: String,
+    pub before: String,
     /// The one there is; null if there is none.
-    horizon: Option<String>,
-    days: u64,
-    user_days: u64,
+    pub horizon: Option<String>,
+    pub days: u64,
+    pub user_days: u64,
     /// The first and the last of the days; null if there are none.
-    start_date: Option<String>,
-    end_date: Option<String>,
+    pub start_date: Option<String>,
+    pub end_date: Option<String>,
     /// An estimate of what their rows take.
-    bytes: u64,
+    pub bytes: u64,
 }
 
-#[derive(Serialize)]
-struct EventsBody {
-    severity: &'static str,
+#[derive(Deserialize, Serialize)]
+pub struct EventsToPrune {
+    pub severity: Cow<'static, str>,
     /// Earlier ones would go; null: none would. With `log_bytes_max` it is what that asks for, where that is later.
-    before: Option<String>,
-    count: u64,
+    pub before: Option<String>,
+    pub count: u64,
     /// Null if there are none.
-    oldest: Option<String>,
-    newest: Option<String>,
+    pub oldest: Option<String>,
+    pub newest: Option<String>,
 }
 
 pub async fn show(service: &Arc<Service>, query: &Query) -> Result<Reply> {
@@ -97,14 +98,14 @@ fn refuse_future_usage(before: Day, now: Option<Timestamp>) -> Result<()> {
     Ok(())
 }
 
-fn prunable(store: &Store, before: Option<Day>, cutoffs: EventCutoffs) -> Result<PrunableBody> {
+fn prunable(store: &Store, before: Option<Day>, cutoffs: EventCutoffs) -> Result<Prunable> {
     let snapshot = store.snapshot()?;
     let usage = match before {
         None => None,
         Some(before) => Some(usage_body(before, snapshot.usage_horizon()?, &snapshot.prunable_usage(before)?)),
     };
     let retirable = snapshot.retirable(cutoffs)?;
-    Ok(PrunableBody {
+    Ok(Prunable {
         usage,
         events_bytes: events_bytes(&snapshot, &retirable)?,
         events: retirable.iter().map(|retirable| events_body(retirable, &cutoffs)).collect(),
@@ -120,10 +121,10 @@ fn events_bytes(snapshot: &Snapshot, retirable: &[Retirable]) -> Result<u64> {
     Ok((u128::from(snapshot.log_size()) * u128::from(count) / u128::from(all)) as u64)
 }
 
-fn events_body(retirable: &Retirable, cutoffs: &EventCutoffs) -> EventsBody {
+fn events_body(retirable: &Retirable, cutoffs: &EventCutoffs) -> EventsToPrune {
     let text = |at: Timestamp| at.to_string();
-    EventsBody {
-        severity: retirable.severity.as_str(),
+    EventsToPrune {
+        severity: retirable.severity.as_str().into(),
         before: cutoffs.of(retirable.severity).map(text),
         count: retirable.count,
         oldest: retirable.span.map(|(oldest, _)| text(oldest)),
@@ -131,10 +132,10 @@ fn events_body(retirable: &Retirable, cutoffs: &EventCutoffs) -> EventsBody {
     }
 }
 
-fn usage_body(before: Day, horizon: Option<Day>, prunable: &PrunableUsage) -> UsageBody {
+fn usage_body(before: Day, horizon: Option<Day>, prunable: &PrunableUsage) -> UsageToPrune {
     let before = before.month_start().max(horizon.unwrap_or(Day::MIN));
     let text = |day: Day| day.to_string();
-    UsageBody {
+    UsageToPrune {
         before: text(before),
         horizon: horizon.map(text),
         days: prunable.days,
@@ -154,10 +155,13 @@ struct UsageSlice {
     user_days_max: usize,
 }
 
-#[derive(Serialize)]
-struct SliceBody {
-    removed: u64,
-    is_done: bool,
+/// What one slice came to.
+#[derive(Deserialize, Serialize)]
+pub struct Slice {
+    pub removed: u64,
+    pub is_done: bool,
+    /// Nothing goes before an export of the log that is under way; never so of usage.
+    pub waits_for_exports: bool,
 }
 
 /// `POST /admin/prune/usage`: raises the horizon, and removes some of what lies behind it. To be asked again until it is
@@ -173,7 +177,8 @@ pub async fn usage(service: &Service, json: &Bytes) -> Result<Reply> {
     if pruned.is_raised {
         note(service, "horizon of usage facts", "raised", &before.month_start().to_string(), "");
     }
-    Reply::json_of(StatusCode::OK, &SliceBody { removed: pruned.removed, is_done: pruned.is_done })
+    let slice = Slice { removed: pruned.removed, is_done: pruned.is_done, waits_for_exports: false };
+    Reply::json_of(StatusCode::OK, &slice)
 }
 
 /// Times are RFC 3339.
@@ -188,14 +193,6 @@ struct EventsSlice {
     exports_since: String,
     /// How many events to remove.
     events_max: usize,
-}
-
-#[derive(Serialize)]
-struct EventsSliceBody {
-    removed: u64,
-    is_done: bool,
-    /// Nothing goes before an export of the log that is under way.
-    waits_for_exports: bool,
 }
 
 /// `POST /admin/prune/events`: hides the events from before from everybody, and removes some of their rows. To be asked again
@@ -218,13 +215,8 @@ pub async fn events(service: &Service, json: &Bytes) -> Result<Reply> {
     let before = service.store.snapshot()?.event_floors();
     let retired = service.store.retire_events(cutoffs, since, asked.events_max).await?;
     if before.or(cutoffs) != before && !retired.waits_for_exports {
-        let at = cutoffs.0.into_iter().max().flatten().map(|at| at.to_string()).unwrap_or_default();
-        note(service, "floor of system events", "raised", &at, "");
+        note(service, "floors of system events", "raised", &cutoffs.to_string(), "");
     }
-    let body = EventsSliceBody {
-        removed: retired.removed,
-        is_done: retired.is_done,
-        waits_for_exports: retired.waits_for_exports,
-    };
-    Reply::json_of(StatusCode::OK, &body)
+    let Retired { removed, is_done, waits_for_exports } = retired;
+    Reply::json_of(StatusCode::OK, &Slice { removed, is_done, waits_for_exports })
 }

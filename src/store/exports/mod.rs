@@ -4,6 +4,7 @@
 mod accept;
 mod directory;
 mod erase;
+mod hold;
 mod remove;
 mod run;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use rusqlite::{OptionalExtension, Row, named_params};
 pub use self::accept::{Accepted, Idempotency, NewExport};
 pub use self::directory::ExportDirectory;
 pub(super) use self::erase::forget_user;
+pub(super) use self::hold::{end_waiting, note_waiting};
 pub use self::remove::Removed;
 pub(super) use self::run::is_log_read;
 pub use self::run::{Finished, Recovered};

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::{COLUMNS, ExportError, ExportJob, from_row};
+use super::{COLUMNS, ExportError, ExportJob, from_row, hold};
 use crate::error::Result;
 use crate::model::Timestamp;
 use crate::store::{Snapshot, Store};
@@ -33,7 +33,7 @@ pub struct Recovered {
 
 impl Store {
     /// Begins the next job: of the principal with the fewest under way, of those whoever was served longest ago (in
-    /// commits, not by the clock), and of its jobs the oldest. None if there is none, or all who wait have `per_principal_max` under way.
+    /// commits, not by the clock), and of its jobs the oldest; none of the log where a retirement has waited long for such. None if there is none, or all who wait have `per_principal_max` under way.
     pub async fn begin_export(&self, per_principal_max: u32, now: i64) -> Result<Option<ExportJob>> {
         self.control(move |conn| begin(conn, per_principal_max, now)).await
     }
@@ -79,20 +79,21 @@ impl Store {
 
 impl Snapshot<'_> {
     /// Whether [`Store::begin_export`] has something to begin: it costs a commit.
-    pub fn is_export_due(&self, per_principal_max: u32) -> Result<bool> {
-        Ok(next(self.conn(), per_principal_max)?.is_some())
+    pub fn is_export_due(&self, per_principal_max: u32, now: i64) -> Result<bool> {
+        Ok(next(self.conn(), per_principal_max, now)?.is_some())
     }
 }
 
-/// Whether an export of the log is under way, or waits, that was begun at or after the instant (or accepted, where it was
-/// never begun) and may read any event acknowledged before it.
-pub fn is_log_read(conn: &Connection, since: Timestamp) -> Result<bool> {
+/// Whether an export of the log is under way, or waits and may begin, that was begun at or after the instant (or accepted,
+/// where it was never begun) and may read any event acknowledged before it.
+pub fn is_log_read(conn: &Connection, since: Timestamp, now: i64) -> Result<bool> {
     // The request is canonical JSON. A service of such a name spares more than it needs to, and nothing else.
     const LOG_READER: &str = r#"
         select 1 from export_job
-        where state in ('queued', 'processing') and coalesce(started_at, created_at) >= :since
+        where (state = 'processing' or state = 'queued' and not :held) and coalesce(started_at, created_at) >= :since
           and request like '%"report_type":"system-events"%'"#;
-    Ok(conn.prepare_cached(LOG_READER)?.exists(named_params! { ":since": since.unix_micros() })?)
+    let values = named_params! { ":since": since.unix_micros(), ":held": hold::is_held(conn, now)? };
+    Ok(conn.prepare_cached(LOG_READER)?.exists(values)?)
 }
 
 fn begin(conn: &Connection, per_principal_max: u32, now: i64) -> Result<Option<ExportJob>> {
@@ -100,16 +101,18 @@ fn begin(conn: &Connection, per_principal_max: u32, now: i64) -> Result<Option<E
         update export_job set state = 'processing', attempt = attempt + 1, generation = generation + 1,
             begun_seq = (select commit_seq from database), started_at = :now, rows_done = 0, rows_expected = null
         where seq = :seq";
-    let Some(seq) = next(conn, per_principal_max)? else { return Ok(None) };
+    let Some(seq) = next(conn, per_principal_max, now)? else { return Ok(None) };
     conn.prepare_cached(BEGIN)?.execute(named_params! { ":now": now, ":seq": seq })?;
     let sql = format!("select {COLUMNS} from export_job where seq = :seq");
     Ok(Some(conn.prepare_cached(&sql)?.query_row(named_params! { ":seq": seq }, from_row)?))
 }
 
-fn next(conn: &Connection, per_principal_max: u32) -> Result<Option<i64>> {
-    const NEXT: &str = "
+fn next(conn: &Connection, per_principal_max: u32, now: i64) -> Result<Option<i64>> {
+    const NEXT: &str = r#"
         with waiting as (
-            select issuer, subject, min(seq) as seq from export_job where state = 'queued' group by issuer, subject
+            select issuer, subject, min(seq) as seq from export_job
+            where state = 'queued' and not (:held and request like '%"report_type":"system-events"%')
+            group by issuer, subject
         ), standing as (
             select waiting.seq,
                 (select count(*) from export_job where state = 'processing' and issuer = waiting.issuer
@@ -118,8 +121,8 @@ fn next(conn: &Connection, per_principal_max: u32) -> Result<Option<i64>> {
                     as last_served
             from waiting
         )
-        select seq from standing where under_way < :per_principal_max order by under_way, last_served, seq limit 1";
-    let bound = named_params! { ":per_principal_max": per_principal_max };
+        select seq from standing where under_way < :per_principal_max order by under_way, last_served, seq limit 1"#;
+    let bound = named_params! { ":per_principal_max": per_principal_max, ":held": hold::is_held(conn, now)? };
     Ok(conn.prepare_cached(NEXT)?.query_row(bound, |row| row.get("seq")).optional()?)
 }
 

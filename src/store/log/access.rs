@@ -1,4 +1,7 @@
 //! How the keys of a leaf are read under a filter: all, or through an index that holds a rare severity alone.
+//!
+//! SQLite finds the beginning of `(at, seq) >= (..)` by its key, but compares both once more at every row. So keys are
+//! asked for in two parts: those of the bound's instant by `seq`, and those of all other instants by `at` alone.
 
 use rusqlite::Statement;
 
@@ -6,38 +9,38 @@ use super::cell::CellFilter;
 use crate::error::{Error, Result};
 use crate::model::{Severity, SeveritySet};
 
-macro_rules! everything {
-    () => {
-        "from log_order where (at, seq) >= (:from_at, :from_seq)"
-    };
-}
-// The span of cells comes first: it alone turns away most keys under a filter by service.
-macro_rules! filtered {
-    () => {
-        "from log_order where (at, seq) >= (:from_at, :from_seq)
-           and cell between :cell_min and :cell_max and :severities >> (cell & 3) & 1"
-    };
-}
 macro_rules! warnings {
     () => {
-        "from log_order indexed by log_order_warning where cell & 3 = 1 and (at, seq) >= (:from_at, :from_seq)
-           and cell between :cell_min and :cell_max"
+        "select at, seq, cell from log_order indexed by log_order_warning where cell & 3 = 1"
     };
 }
 macro_rules! errors {
     () => {
-        "from log_order indexed by log_order_error where cell & 3 = 2 and (at, seq) >= (:from_at, :from_seq)
-           and cell between :cell_min and :cell_max"
+        "select at, seq, cell from log_order indexed by log_order_error where cell & 3 = 2"
     };
 }
-macro_rules! up_to {
-    () => {
-        " and (at, seq) < (:to_at, :to_seq)"
+/// One statement under each access: what is asked of the matching keys, which of them, and in what order.
+macro_rules! matching {
+    ($access:expr, $select:literal, $bounds:literal, $order:literal) => {
+        match $access {
+            Access::Everything => concat!($select, " from log_order where ", $bounds, $order),
+            // The span of cells comes first: it alone turns away most keys under a filter by service.
+            Access::Filtered => concat!(
+                $select,
+                " from log_order where ",
+                $bounds,
+                " and cell between :cell_min and :cell_max and :severities >> (cell & 3) & 1",
+                $order
+            ),
+            Access::Warnings => matching!($select, warnings!(), $bounds, $order),
+            Access::Errors => matching!($select, errors!(), $bounds, $order),
+            Access::WarningsAndErrors => {
+                matching!($select, concat!(warnings!(), " union all ", errors!()), $bounds, $order)
+            }
+        }
     };
-}
-macro_rules! page {
-    () => {
-        " order by at, seq limit :take offset :skip"
+    ($select:literal, $rare:expr, $bounds:literal, $order:literal) => {
+        concat!($select, " from (", $rare, ") where ", $bounds, " and cell between :cell_min and :cell_max", $order)
     };
 }
 
@@ -48,6 +51,15 @@ pub enum Access {
     Warnings,
     Errors,
     WarningsAndErrors,
+}
+
+/// Which way keys are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// From a bound on, which is among them.
+    Forward,
+    /// Before a bound, the nearest to it first.
+    Backward,
 }
 
 impl Access {
@@ -66,34 +78,36 @@ impl Access {
         }
     }
 
-    /// Counts the matching keys of a run.
-    pub fn count(self) -> &'static str {
-        match self {
-            Access::Everything => concat!("select count(*) ", everything!(), up_to!()),
-            Access::Filtered => concat!("select count(*) ", filtered!(), up_to!()),
-            Access::Warnings => concat!("select count(*) ", warnings!(), up_to!()),
-            Access::Errors => concat!("select count(*) ", errors!(), up_to!()),
-            Access::WarningsAndErrors => concat!(
-                "select (select count(*) ",
-                warnings!(),
-                up_to!(),
-                ") + (select count(*) ",
-                errors!(),
-                up_to!(),
-                ")"
-            ),
+    /// Counts the matching keys of the instant `:at` with `:from_seq <= seq < :to_seq`.
+    pub fn count_instant(self) -> &'static str {
+        matching!(self, "select count(*)", "at = :at and seq >= :from_seq and seq < :to_seq", "")
+    }
+
+    /// Counts the matching keys between two instants, `:from_at` and `:to_at`, none of theirs among them.
+    pub fn count_between(self) -> &'static str {
+        matching!(self, "select count(*)", "at > :from_at and at < :to_at", "")
+    }
+
+    /// Gives `at` and `seq` of the first `:take` matching keys of the bound's own instant: `:at` and `:seq`.
+    pub fn of_instant(self, direction: Direction) -> &'static str {
+        match direction {
+            Direction::Forward => {
+                matching!(self, "select at, seq", "at = :at and seq >= :seq", " order by seq limit :take")
+            }
+            Direction::Backward => {
+                matching!(self, "select at, seq", "at = :at and seq < :seq", " order by seq desc limit :take")
+            }
         }
     }
 
-    /// Gives `at` and `seq` of `:take` matching keys from a position on, behind `:skip` of them.
-    pub fn slice(self) -> &'static str {
-        match self {
-            Access::Everything => concat!("select at, seq ", everything!(), page!()),
-            Access::Filtered => concat!("select at, seq ", filtered!(), page!()),
-            Access::Warnings => concat!("select at, seq ", warnings!(), page!()),
-            Access::Errors => concat!("select at, seq ", errors!(), page!()),
-            Access::WarningsAndErrors => {
-                concat!("select at, seq ", warnings!(), " union all select at, seq ", errors!(), page!())
+    /// The same of all instants behind `:at` in the direction, and passes over the first `:skip`.
+    pub fn of_others(self, direction: Direction) -> &'static str {
+        match direction {
+            Direction::Forward => {
+                matching!(self, "select at, seq", "at > :at", " order by at, seq limit :take offset :skip")
+            }
+            Direction::Backward => {
+                matching!(self, "select at, seq", "at < :at", " order by at desc, seq desc limit :take offset :skip")
             }
         }
     }

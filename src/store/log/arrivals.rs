@@ -4,7 +4,7 @@ use rusqlite::{Connection, named_params};
 
 use super::cell::CellFilter;
 use super::visit::kept_from;
-use super::{LogSnapshot, event, page};
+use super::{LogSnapshot, event, order, page};
 use crate::error::Result;
 use crate::model::{ArrivalPage, LogFilter, Severity, StoredEvent};
 
@@ -40,11 +40,11 @@ fn first_behind(conn: &Connection, after_seq: i64) -> Result<Option<i64>> {
 
 // Filtered by the columns in front of the message, so that a long one is not read for nothing.
 const ARRIVED: &str = "
-    select seq, at, severity, service, message, attributes from log_event
+    select seq, cell, message, attributes, at from log_event
     where seq > :after and seq <= :up_to
       and (:from is null or at >= :from) and (:to is null or at < :to)
-      and :severities >> severity & 1 and (:service is null or service = :service)
-      and at >= case severity when 0 then :info_from when 1 then :warning_from else :error_from end
+      and :severities >> (cell & 3) & 1 and (:service is null or cell >> 2 = :service)
+      and at >= case cell & 3 when 0 then :info_from when 1 then :warning_from else :error_from end
     order by seq
     limit :limit";
 
@@ -71,7 +71,8 @@ fn arrived(
     })?;
     let mut events = vec![];
     while let Some(row) = rows.next()? {
-        events.push(event::stored_event(row, snapshot.directory.names())?);
+        let position = order::position(row, 4, 0)?;
+        events.push(event::stored_event(row, position, snapshot.directory.names())?);
     }
     Ok(events)
 }

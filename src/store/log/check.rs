@@ -54,7 +54,7 @@ impl Findings {
 }
 
 const ORDER: &str = "
-    select o.at, o.seq, o.cell, e.at, e.severity, e.service
+    select o.at, o.seq, o.cell, e.at, e.cell
     from log_order as o left join log_event as e on e.seq = o.seq
     order by o.at, o.seq";
 
@@ -101,10 +101,9 @@ fn check_order(snapshot: &LogSnapshot, findings: &mut Findings) -> Result<()> {
 
 /// Whether the event is there and has the key's instant, severity and service, which has a name.
 fn is_as_in_event(row: &Row, key: &Key, names: &Names) -> Result<bool> {
-    let event: (Option<i64>, Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?, row.get(5)?);
-    let at = key.position.at.unix_micros();
-    let (severity, service) = (key.cell.severity().index() as i64, i64::from(key.cell.service()));
-    Ok(event == (Some(at), Some(severity), Some(service)) && names.name(key.cell.service()).is_ok())
+    let event: (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
+    let expected = (Some(key.position.at.unix_micros()), Some(key.cell.to_sql()));
+    Ok(event == expected && names.name(key.cell.service()).is_ok())
 }
 
 /// Walks leaves and keys side by side.
@@ -202,7 +201,7 @@ fn digest_key(conn: &Connection) -> Result<DigestKey> {
 }
 
 const IDS: &str = "
-    select i.at, i.seq, i.digest, e.at, e.event_id, e.severity
+    select i.at, i.seq, i.digest, e.at, e.event_id, e.cell & 3
     from log_event_id as i left join log_event as e on e.seq = i.seq
     order by i.at, i.digest, i.seq";
 

@@ -14,7 +14,7 @@ pub fn digest(key: &DigestKey, event_id: &Id) -> i64 {
 
 // Two ids may share a digest of 8 bytes; the event's own text decides.
 const KNOWN: &str = "
-    select log_event.severity from log_event_id join log_event using (seq)
+    select log_event.cell & 3 from log_event_id join log_event using (seq)
     where log_event_id.at = :at and log_event_id.digest = :digest and log_event.event_id = :event_id";
 
 /// Whether an event with this time stamp and id has been acknowledged, or stands earlier in this transaction. One of a

@@ -221,7 +221,7 @@ pub fn forget(conn: &Connection, firsts: &[Position]) -> Result<()> {
     Ok(())
 }
 
-const TAKE_BYTES: &str = "update log_counted set bytes = bytes - :bytes";
+const TAKE_BYTES: &str = "update log_counted set bytes = max(0, bytes - :bytes)";
 
 /// Rows went that the database's leaves had counted, or would have; their counts went before.
 pub fn take_bytes(conn: &Connection, bytes: u64) -> Result<()> {

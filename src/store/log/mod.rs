@@ -22,6 +22,7 @@ mod page;
 mod rebuild;
 mod retirable;
 mod retire;
+mod rows;
 mod size;
 mod visit;
 mod writer;

@@ -1,5 +1,7 @@
 //! The whole log against a plain list of events, through random commits and restarts.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -54,7 +56,7 @@ impl Model {
         let stored = StoredEvent {
             position: Position { at: event.at, seq: self.last_seq },
             severity: event.severity,
-            service: event.service.clone(),
+            service: event.service.clone().map(Arc::new),
             message: event.message.clone(),
             attributes: event.attributes.clone(),
         };
@@ -87,7 +89,7 @@ impl Model {
 
 fn matches(filter: &LogFilter, event: &StoredEvent) -> bool {
     filter.severities.contains(event.severity)
-        && (filter.service.is_none() || filter.service == event.service)
+        && (filter.service.is_none() || filter.service.as_ref() == event.service.as_deref())
         && filter.from.is_none_or(|from| from <= event.position.at)
         && filter.to.is_none_or(|to| event.position.at < to)
 }

@@ -35,14 +35,9 @@ impl Names {
     }
 
     /// None for events without a service. Errors on an id that was never given: a fault of the database file.
-    pub fn name(&self, id: u32) -> Result<Option<Id>> {
-        Ok(self.get(id)?.cloned())
-    }
-
-    /// The same, borrowed.
-    pub fn get(&self, id: u32) -> Result<Option<&Id>> {
+    pub fn name(&self, id: u32) -> Result<Option<&Arc<Id>>> {
         match id.checked_sub(FIRST_NAME) {
-            Some(index) => self.by_id.get(index as usize).map(|name| Some(&**name)).ok_or_else(damaged),
+            Some(index) => self.by_id.get(index as usize).map(Some).ok_or_else(damaged),
             None if id == NONE => Ok(None),
             None => Err(damaged()),
         }

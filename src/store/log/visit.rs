@@ -46,12 +46,12 @@ pub fn count_arrived(
     const COUNT_ARRIVED: &str = "
         select max(seq) as last, count(*) filter (
             where (:from is null or at >= :from) and (:to is null or at < :to)
-              and (:service is null or service = :service)
-              and :severities >> severity & 1
-              and at >= case severity when 0 then :info_from when 1 then :warning_from else :error_from end
+              and (:service is null or cell >> 2 = :service)
+              and :severities >> (cell & 3) & 1
+              and at >= case cell & 3 when 0 then :info_from when 1 then :warning_from else :error_from end
         ) as matching
         from (
-            select seq, at, severity, service from log_event
+            select seq, at, cell from log_event
             where seq > :after and seq <= :up_to order by seq limit :looked_at_max
         )";
     let Some(cells) = CellFilter::resolve(filter, snapshot.directory.names()) else { return Ok((0, None)) };
@@ -211,7 +211,7 @@ pub(super) fn event_row<'r>(row: &'r Row, names: &'r Names) -> Result<EventRow<'
     Ok(EventRow {
         position: order::position(row, 0, 1)?,
         severity: cell.severity(),
-        service: names.get(cell.service())?.map(|service| service.as_str()),
+        service: names.name(cell.service())?.map(|service| service.as_str()),
         message: row.get_ref(3)?.as_str().map_err(|_| damaged())?,
         attributes: row.get_ref(4)?.as_str_or_null().map_err(|_| damaged())?,
     })

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -9,7 +11,7 @@ fn stored(event: &EventRow) -> StoredEvent {
     StoredEvent {
         position: event.position,
         severity: event.severity,
-        service: event.service.map(id),
+        service: event.service.map(|service| Arc::new(id(service))),
         message: event.message.to_string(),
         attributes: event.attributes.map(str::to_string),
     }

@@ -1,16 +1,18 @@
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::cell::Cell;
 use super::directory::{Directory, Key, START};
+use super::event::NewEvent;
 use super::floors::{self, Sweep};
 use super::leaves::{self, Pace, Unsaved};
 use super::names::{self, NONE, Names};
-use super::{event, ids, retire, size};
+use super::{event, ids, order, retire, size};
 use crate::error::Result;
-use crate::model::{EventCutoffs, Id, Position, Rejected, SystemEvent};
+use crate::model::{EventCutoffs, Id, Position, Rejected, SystemEvent, Timestamp};
 use crate::store::digest::DigestKey;
 use crate::store::varint::damaged;
 
@@ -34,6 +36,23 @@ pub struct LogWriter {
     is_raised: bool,
     /// The leaves must be written in it.
     must_save: bool,
+}
+
+/// Events of one append whose rows are still to be inserted, all by few statements.
+#[derive(Default)]
+struct Taken<'e> {
+    events: Vec<NewEvent<'e>>,
+    /// Who comes with one of these must find the row.
+    ids: HashSet<(Timestamp, i64)>,
+}
+
+impl Taken<'_> {
+    fn insert(&mut self, conn: &Connection) -> Result<()> {
+        event::insert(conn, &self.events)?;
+        self.events.clear();
+        self.ids.clear();
+        Ok(())
+    }
 }
 
 /// Joining leaves writes all that have changed; where late events have changed very many, it waits for its turn.
@@ -73,26 +92,35 @@ impl LogWriter {
     /// bound on service names.
     /// An event whose (time stamp, event_id) is known is accepted and changes nothing.
     pub fn append(&mut self, conn: &Connection, events: &[SystemEvent]) -> Result<Vec<Rejected>> {
-        let mut rejected = vec![];
+        let (mut rejected, mut taken) = (vec![], Taken::default());
         for (index, event) in events.iter().enumerate() {
-            if let Err(message) = self.append_one(conn, event)? {
+            if let Err(message) = self.append_one(conn, event, &mut taken)? {
                 rejected.push(Rejected { index, message });
             }
         }
+        event::insert(conn, &taken.events)?;
         Ok(rejected)
     }
 
     /// The inner result says why the event is rejected.
-    fn append_one(&mut self, conn: &Connection, event: &SystemEvent) -> Result<std::result::Result<(), String>> {
+    fn append_one<'e>(
+        &mut self,
+        conn: &Connection,
+        event: &'e SystemEvent,
+        taken: &mut Taken<'e>,
+    ) -> Result<std::result::Result<(), String>> {
         let floors = &self.sweep.floors;
         if !floors.keep(event.at, event.severity) {
             return Ok(Err(floors.rejection(event.severity)));
         }
         let digest = event.event_id.as_ref().map(|id| (ids::digest(&self.key, id), id));
-        if let Some((digest, id)) = digest
-            && ids::is_known(conn, floors, event.at, digest, id)?
-        {
-            return Ok(Ok(()));
+        if let Some((digest, id)) = digest {
+            if taken.ids.contains(&(event.at, digest)) {
+                taken.insert(conn)?;
+            }
+            if ids::is_known(conn, floors, event.at, digest, id)? {
+                return Ok(Ok(()));
+            }
         }
         let service = match self.service(conn, event.service.as_ref())? {
             Ok(service) => service,
@@ -100,9 +128,10 @@ impl LogWriter {
         };
         self.last_seq = self.last_seq.checked_add(1).ok_or_else(damaged)?;
         let cell = Cell::new(service, event.severity);
-        event::insert(conn, self.last_seq, cell, event)?;
+        taken.events.push(NewEvent { seq: self.last_seq, cell, event });
         if let Some((digest, _)) = digest {
             ids::insert(conn, event.at, digest, self.last_seq)?;
+            taken.ids.insert((event.at, digest));
         }
         self.appended_bytes += size::of_event(event);
         self.appended.push(Key { position: Position { at: event.at, seq: self.last_seq }, cell });
@@ -178,7 +207,7 @@ impl LogWriter {
     fn count_appended(&mut self, conn: &Connection) -> Result<()> {
         // Sorted first: neighbours go to the same page of the tree, and to the same leaf.
         self.appended.sort_unstable();
-        insert_order(conn, &self.appended)?;
+        order::insert(conn, &self.appended)?;
         // Readers hold the directory of an earlier commit: this makes a new one, which shares what does not change.
         let directory = Arc::make_mut(&mut self.directory);
         directory.set_names(self.names.clone());
@@ -203,14 +232,4 @@ impl LogWriter {
     pub fn directory(&self) -> Arc<Directory> {
         self.directory.clone()
     }
-}
-
-const INSERT_ORDER: &str = "insert into log_order (at, seq, cell) values (:at, :seq, :cell)";
-
-fn insert_order(conn: &Connection, keys: &[Key]) -> Result<()> {
-    let mut statement = conn.prepare_cached(INSERT_ORDER)?;
-    for Key { position, cell } in keys {
-        statement.execute(params![position.at.unix_micros(), position.seq, cell.to_sql()])?;
-    }
-    Ok(())
 }

@@ -16,6 +16,14 @@ use crate::store::varint::damaged;
 /// What SQLite keeps of a row of usage_user_day beside its facts: a cell pointer, two sizes, the key, the types.
 const ROW_OVERHEAD_BYTES: u64 = 12;
 
+/// The last day with a row.
+pub fn last_day(conn: &Connection) -> Result<Option<Day>> {
+    const LAST_KEY: &str = "select max(key) from usage_user_day";
+    let key: Option<i64> = conn.prepare_cached(LAST_KEY)?.query_row([], |row| row.get(0))?;
+    let day = |key: i64| u32::try_from(key >> ORD_BITS).ok().and_then(Day::from_index).ok_or_else(damaged);
+    key.map(day).transpose()
+}
+
 /// How far back base facts reach. It only ever advances, to the first day of a month: months are whole or not there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Horizon {

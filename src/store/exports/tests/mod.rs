@@ -45,7 +45,7 @@ impl Room {
     }
 
     async fn begin(&self, each: u32) -> Option<ExportJob> {
-        let is_due = self.store.snapshot().unwrap().is_export_due(each).unwrap();
+        let is_due = self.store.snapshot().unwrap().is_export_due(each, 0).unwrap();
         let begun = self.store.begin_export(each, 0).await.unwrap();
         assert_eq!(is_due, begun.is_some());
         begun

@@ -86,12 +86,13 @@ impl Group {
     }
 }
 
-/// Matching keys `skip..skip + take` of the keys within `from..to`.
+/// Matching keys `skip..skip + take` of those within the run, behind which so many are left.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Slice {
     pub run: Range<Position>,
     pub skip: u64,
     pub take: u64,
+    pub left: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -176,11 +177,18 @@ impl Directory {
                 continue;
             }
             for (l, leaf) in group.leaves.iter().enumerate() {
+                if rank >= ranks.end {
+                    break;
+                }
                 let matching = leaf.counts.matching(filter);
                 let wanted = ranks.start.max(rank)..ranks.end.min(rank + matching);
                 if wanted.start < wanted.end {
-                    let run = leaf.first..self.leaf_end(g, l);
-                    slices.push(Slice { run, skip: wanted.start - rank, take: wanted.end - wanted.start });
+                    slices.push(Slice {
+                        run: leaf.first..self.leaf_end(g, l),
+                        skip: wanted.start - rank,
+                        take: wanted.end - wanted.start,
+                        left: rank + matching - wanted.end,
+                    });
                 }
                 rank += matching;
             }

@@ -105,6 +105,7 @@ proptest! {
             for slice in directory.slices(from..from + len, &filter) {
                 prop_assert!(slice.take > 0);
                 let keys = keys_in(&matching, &slice.run);
+                prop_assert_eq!(slice.skip + slice.take + slice.left, keys.len() as u64);
                 found.extend_from_slice(&keys[slice.skip as usize..][..slice.take as usize]);
             }
             let expected: Vec<Key> = matching.into_iter().skip(from as usize).take(len as usize).collect();
