@@ -103,13 +103,12 @@ create table usage_node (
   extras blob not null                   -- of a day: which users started more or fewer sessions than one
 ) strict;
 
--- Users that enter a cell's scope (kind 0) or leave it by deactivation (kind 1) on a day; and sums per year.
+-- Users that enter a cell's scope, and that leave it by deactivation, by day of a year: src/store/usage/counts.rs.
 create table usage_count (
-  kind integer not null,
-  key integer not null,                  -- as in usage_node; levels day and year
-  n integer not null,
-  primary key (kind, key)
-) strict, without rowid;
+  key integer primary key,               -- as in usage_node; level year
+  entered blob not null,
+  departed blob not null
+) strict;
 
 -- A user's history: by day, the (team, service) pairs in which it was active, and its extras (sessions that start on the
 -- day and touch a cell, less one where the user was active). Answers all about one user: src/store/usage/history.rs.

@@ -15,6 +15,7 @@ mod check_histories;
 mod check_nodes;
 mod check_older;
 mod check_users;
+mod counts;
 mod day_codec;
 mod day_users;
 mod days;
