@@ -36,7 +36,7 @@ pub struct Bounds {
 
 impl Facts {
     pub fn load(conn: &Connection, key: DigestKey, bounds: Bounds) -> Result<Facts> {
-        let (names, users) = (Names::load(conn, bounds)?, Users::load(conn)?);
+        let (names, users) = (Names::load(conn, bounds)?, Users::load(conn, &key)?);
         Ok(Facts { key, names, users, horizon: Horizon::load(conn)? })
     }
 
@@ -54,7 +54,7 @@ impl Facts {
             }
         }
         changes.write(conn)?;
-        self.users.end_batch(conn)?;
+        self.users.end_batch();
         rejected.sort_unstable_by_key(|rejected| rejected.index);
         Ok(rejected)
     }
@@ -75,13 +75,18 @@ impl Facts {
             }
         }
         changes.write(conn)?;
-        self.users.end_batch(conn)?;
+        self.users.end_batch();
         Ok(rejected)
     }
 
     /// One more than the highest ord given; bitsets over users need so many bits.
     pub fn ord_end(&self) -> u32 {
         self.users.ord_end()
+    }
+
+    /// Ends the transaction's work: stores some of the keys of new users, if it is time.
+    pub fn store_keys(&mut self, conn: &Connection) -> Result<()> {
+        self.users.keys.store_some(conn, self.users.ord_end())
     }
 
     /// Names become ids in order of arrival, so that it is the late ones that a bound rejects.

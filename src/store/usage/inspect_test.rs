@@ -16,6 +16,7 @@ fn record_after(
 ) -> Option<UserRecord> {
     let mut store = Store::new();
     let mut rollups = Rollups::load(&store.conn, 0).unwrap();
+    rollups.take_keys(store.facts.users.keys.keys());
     let delta = store.record(events);
     rollups.apply(&store.conn, delta, store.facts.ord_end()).unwrap();
     change(&mut store);

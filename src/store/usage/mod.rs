@@ -38,6 +38,7 @@ pub mod lattice;
 #[cfg(test)]
 mod model_test;
 mod names;
+mod new_keys;
 mod node;
 mod node_reads;
 mod overlay;
@@ -95,12 +96,10 @@ pub struct UsageWriter {
 impl UsageWriter {
     /// `span_cache_bytes`: what reads may keep in memory of the rollups.
     pub fn load(conn: &Connection, key: DigestKey, bounds: Bounds, span_cache_bytes: usize) -> Result<UsageWriter> {
-        Ok(UsageWriter {
-            facts: Facts::load(conn, key, bounds)?,
-            rollups: Rollups::load(conn, span_cache_bytes)?,
-            delta: Delta::default(),
-            is_changed: false,
-        })
+        let facts = Facts::load(conn, key, bounds)?;
+        let mut rollups = Rollups::load(conn, span_cache_bytes)?;
+        rollups.take_keys(facts.users.keys.keys());
+        Ok(UsageWriter { facts, rollups, delta: Delta::default(), is_changed: false })
     }
 
     pub fn record(&mut self, conn: &Connection, events: &[UsageEvent]) -> Result<Vec<Rejected>> {
@@ -144,6 +143,7 @@ impl UsageWriter {
 
     /// Ends the transaction's work: rollups are true to the base facts again. Returns whether any answer can change.
     pub fn finish(&mut self, conn: &Connection) -> Result<bool> {
+        self.facts.store_keys(conn)?;
         self.apply(conn)?;
         let is_changed = std::mem::take(&mut self.is_changed);
         if is_changed {
@@ -159,17 +159,19 @@ impl UsageWriter {
     /// Nothing has come in for a while.
     pub fn settle_down(&mut self) {
         self.rollups.settle_down();
+        self.facts.users.keys.settle_down();
     }
 
     /// Whether there is work that an empty transaction would move on.
     pub fn is_folding(&self) -> bool {
-        self.rollups.is_folding()
+        self.rollups.is_folding() || self.facts.users.keys.is_storing()
     }
 
     fn apply(&mut self, conn: &Connection) -> Result<()> {
         let mut delta = std::mem::take(&mut self.delta);
         delta.net();
         self.is_changed |= !delta.is_empty();
+        self.rollups.take_keys(self.facts.users.keys.keys());
         self.rollups.apply(conn, delta, self.facts.ord_end())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
+use super::new_keys::KeyWriter;
 use super::user::User;
 use super::user_day::ORD_BITS;
 use crate::error::Result;
@@ -19,17 +20,16 @@ const CACHED_USERS_MAX: usize = 100_000;
 pub struct Users {
     cache: Cache,
     next_ord: u32,
-    /// Rows of usage_user_key that are to be written: in order of digest, as they lie all over the table.
-    new_keys: Vec<([u8; 16], u32)>,
+    pub keys: KeyWriter,
 }
 
 impl Users {
-    pub fn load(conn: &Connection) -> Result<Users> {
+    pub fn load(conn: &Connection, key: &DigestKey) -> Result<Users> {
         // Names outlive their users, blanked: so no ord is ever given twice.
         const SELECT_NEXT_ORD: &str = "select max(ord) + 1 from usage_user_name";
         let next_ord: Option<u32> = conn.query_row(SELECT_NEXT_ORD, [], |row| row.get(0))?;
-        let cache = Cache::new(CACHED_USERS_MAX);
-        Ok(Users { cache, next_ord: next_ord.unwrap_or(FIRST_ORD), new_keys: vec![] })
+        let next_ord = next_ord.unwrap_or(FIRST_ORD);
+        Ok(Users { cache: Cache::new(CACHED_USERS_MAX), next_ord, keys: KeyWriter::load(conn, key, next_ord)? })
     }
 
     /// One more than the highest ord given.
@@ -42,7 +42,7 @@ impl Users {
     pub fn find_or_create(&mut self, conn: &Connection, key: &DigestKey, user_id: &str) -> Result<Option<&mut User>> {
         if !self.cache.holds(user_id) {
             let digest = key.digest(Kind::User, user_id);
-            let user = match User::find_by_digest(conn, &digest)? {
+            let user = match User::find_by_digest(conn, self.keys.keys(), &digest)? {
                 Some(user) => user,
                 None if self.next_ord == ORD_END => return Ok(None),
                 None => self.create(conn, user_id, digest)?,
@@ -56,7 +56,7 @@ impl Users {
         const INSERT_NAME: &str = "insert into usage_user_name (ord, user_id) values (:ord, :user_id)";
         let ord = self.next_ord;
         conn.prepare_cached(INSERT_NAME)?.execute(params![ord, user_id])?;
-        self.new_keys.push((digest, ord));
+        self.keys.create(digest, ord);
         self.next_ord += 1;
         Ok(User::new(ord))
     }
@@ -66,17 +66,10 @@ impl Users {
         self.cache.weigh(user_id);
     }
 
-    /// Stores the keys of the users that a batch has created. Ends the batch: what it has looked up is in the cache
-    /// until here.
-    pub fn end_batch(&mut self, conn: &Connection) -> Result<()> {
-        const INSERT_KEY: &str = "insert into usage_user_key (digest, ord) values (:digest, :ord)";
-        self.new_keys.sort_unstable();
-        let mut insert = conn.prepare_cached(INSERT_KEY)?;
-        for (digest, ord) in self.new_keys.drain(..) {
-            insert.execute(params![digest, ord])?;
-        }
+    /// What the batch has looked up or created is in the cache until here.
+    pub fn end_batch(&mut self) {
+        self.keys.end_batch();
         self.cache.trim();
-        Ok(())
     }
 
     #[cfg(test)]
@@ -84,8 +77,10 @@ impl Users {
         self.cache.weight_max = users_max;
     }
 
-    pub fn forget(&mut self, user_id: &str) {
+    /// A user that is erased, and the digest of its id.
+    pub fn forget(&mut self, user_id: &str, digest: &[u8; 16]) {
         self.cache.forget(user_id);
+        self.keys.forget(digest);
     }
 }
 
