@@ -200,11 +200,11 @@ pub const STORE_USER: &str = "
         cleared_at = excluded.cleared_at, first_event_at = excluded.first_event_at, last_day = excluded.last_day,
         deactivated_at = excluded.deactivated_at, irregular = excluded.irregular, pairs = excluded.pairs";
 
-const SELECT_USER: &str = "
+pub const SELECT_USER: &str = "
     select ord, home_team, registered_at, cleared_at, first_event_at, last_day, deactivated_at, pairs
     from usage_user where ord = (select ord from usage_user_key where digest = :digest)";
 
-const SELECT_USER_BY_ORD: &str = "
+pub const SELECT_USER_BY_ORD: &str = "
     select ord, home_team, registered_at, cleared_at, first_event_at, last_day, deactivated_at, pairs
     from usage_user where ord = :ord";
 
@@ -217,7 +217,7 @@ const SELECT_IRREGULAR: &str = "
     from usage_user where irregular = 1 and deactivated_at < :start";
 
 /// From the columns in the order of the statements above.
-fn from_row(row: &Row) -> Result<User> {
+pub fn from_row(row: &Row) -> Result<User> {
     let timestamp = |column: usize| -> Result<Option<Timestamp>> {
         let micros: Option<i64> = row.get(column)?;
         micros.map(|micros| Timestamp::from_unix_micros(micros).ok_or_else(damaged)).transpose()
