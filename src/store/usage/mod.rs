@@ -79,7 +79,9 @@ pub use self::rebuild::rebuild;
 pub use self::rollup::Overlay;
 use self::rollup::Rollups;
 use super::digest::DigestKey;
+use super::varint::damaged;
 use crate::error::Result;
+
 use crate::model::{Day, History, Id, Registration, Rejected, Timestamp, UsageEvent};
 
 /// The writer's side of usage. Everything it does belongs to the transaction of the connection it is given; after a
@@ -98,6 +100,10 @@ impl UsageWriter {
     pub fn load(conn: &Connection, key: DigestKey, bounds: Bounds, span_cache_bytes: usize) -> Result<UsageWriter> {
         let facts = Facts::load(conn, key, bounds)?;
         let mut rollups = Rollups::load(conn, span_cache_bytes)?;
+        // It would be folded on and on for a delta that never comes.
+        if facts.horizon.awaits_more_than(rollups.seq()) {
+            return Err(damaged());
+        }
         rollups.take_keys(facts.users.keys.keys());
         Ok(UsageWriter { facts, rollups, delta: Delta::default(), is_changed: false })
     }
