@@ -168,6 +168,13 @@ impl UsageWriter {
         self.facts.users.keys.settle_down();
     }
 
+    /// Nothing more will come in: whether there are keys that empty transactions would store, so that the next start need not
+    /// make them anew.
+    pub fn is_storing_last_keys(&mut self) -> bool {
+        self.facts.users.keys.settle_down();
+        self.facts.users.keys.is_storing()
+    }
+
     /// Whether there is work that an empty transaction would move on.
     pub fn is_folding(&self) -> bool {
         self.rollups.is_folding() || self.facts.users.keys.is_storing()

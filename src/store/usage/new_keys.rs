@@ -18,6 +18,8 @@ use crate::store::varint::damaged;
 const WAITING_MAX: usize = 50_000;
 /// A transaction stores so many, or twice those it brings, so that storing ends before the next are due.
 const SLICE_MIN: usize = 500;
+/// The same while nobody waits.
+const SLICE_QUIET: usize = 5_000;
 
 /// The digest of an id, and whose it is.
 pub type UserKey = ([u8; 16], u32);
@@ -176,7 +178,8 @@ impl KeyWriter {
 
     /// Ends the transaction's work: stores a slice if it is time. `ord_end`: as above.
     pub fn store_some(&mut self, conn: &Connection, ord_end: u32) -> Result<()> {
-        let slice = SLICE_MIN.max(2 * std::mem::take(&mut self.brought));
+        let least = if self.is_quiet { SLICE_QUIET } else { SLICE_MIN };
+        let slice = least.max(2 * std::mem::take(&mut self.brought));
         if self.is_due() {
             self.seal(ord_end);
         }
