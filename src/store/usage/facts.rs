@@ -134,11 +134,10 @@ impl Facts {
             _ => Ok(None),
         };
         let mut days = Days::new(ord, &mut load);
-        let mut is_changed = false;
+        let is_changed = user.observe_all(uses.iter().map(|one| one.touch), delta);
         for uses in uses.chunk_by(|one, next| one.session_id == next.session_id) {
             for one in uses {
                 days.note_activity(one.touch, delta)?;
-                is_changed |= user.observe(one.touch, delta);
             }
             match uses[0].session_id {
                 None => uses.iter().try_for_each(|one| sessions::join(&mut days, one.touch, delta))?,

@@ -35,6 +35,7 @@ mod idle_users;
 pub mod inspect;
 mod kept;
 pub mod lattice;
+mod many_pairs;
 #[cfg(test)]
 mod model_test;
 mod names;
