@@ -71,12 +71,11 @@ fn everyone(source: &Source, cell: Cell, range: DateRange) -> Result<Option<Figu
     let Some(irregular) = source.irregular_before(range.start())? else { return Ok(None) };
     let Some(gathered) = source.gather(cell, range)? else { return Ok(None) };
     let total_sessions = sessions(source, cell, range, &gathered)?;
-    let (total_users, active_users) = match gathered.users_if_single() {
-        // Whom one set holds need not be counted again.
-        Some(users) if irregular.is_empty() && !source.overlay.has_users(cell, range) => {
-            (total_users(source, cell, range, &irregular, |_| false)?, users)
-        }
-        _ => count_users(source, cell, range, &gathered, &irregular)?,
+    let (total_users, active_users) = if irregular.is_empty() && !source.overlay.has_users(cell, range) {
+        let active_users = gathered.count(source.overlay.ord_end)?;
+        (total_users(source, cell, range, &irregular, |_| false)?, active_users)
+    } else {
+        count_users(source, cell, range, &gathered, &irregular)?
     };
     Ok(total_users.map(|total_users| Figures { total_users, active_users, total_sessions }))
 }

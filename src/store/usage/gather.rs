@@ -13,7 +13,7 @@ use super::overlay::Overlay;
 use super::sets::{self, UserBits};
 use super::span::{Active, Span, SpanKey, SpanKind};
 use super::totals::load_sums;
-use super::user_set::{UserSet, take_out, unite};
+use super::user_set::{UserSet, count_united, take_out, unite};
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 
@@ -48,11 +48,15 @@ impl Gathered {
         if users <= bits.words().len() as u64 { take_out(self.sets(), bits) } else { None }
     }
 
-    /// How many users, where no two sets can share one.
-    pub fn users_if_single(&self) -> Option<u64> {
+    /// How many users the spans have together, of all below `ord_end`.
+    pub fn count(&self, ord_end: u32) -> Result<u64> {
         let mut sets = self.sets().filter(|set| set.len() > 0);
-        let first = sets.next().map_or(0, UserSet::len);
-        sets.next().is_none().then_some(first)
+        match (sets.next(), sets.next()) {
+            (None, _) => Ok(0),
+            // Whom one set holds need not be counted again.
+            (Some(only), None) => Ok(only.len()),
+            _ => count_united(self.sets(), ord_end),
+        }
     }
 
     fn sets(&self) -> impl Iterator<Item = &UserSet> {
