@@ -50,7 +50,7 @@ create table usage_user_name (ord integer primary key, user_id text not null) st
 -- Erased users: what overwrites an id sorts before every id.
 create index usage_user_name_erased on usage_user_name (ord) where user_id < ' ';
 
--- Finds a user by the keyed digest of its id; erasing removes the row.
+-- Finds a user by the keyed digest of its id; erasing removes the row. Those of new users may wait (usage_fold.keyed_ord).
 create table usage_user_key (digest blob primary key, ord integer not null) strict, without rowid;
 
 -- One row for each user and day with activity, or with a session that starts or reaches into the day.
@@ -81,16 +81,17 @@ insert into usage_horizon values (1, 0, 0, 0, 0);
 -- What each commit changed in the rollups, until it is folded into the nodes.
 create table usage_delta (seq integer primary key, delta blob not null) strict;
 
--- One row: how far folding has come (src/store/usage/fold.rs).
+-- One row: how far folding has come (src/store/usage/fold.rs), and the storing of keys.
 create table usage_fold (
   one integer primary key check (one = 1),
   seq integer not null,                  -- last delta written
   folded_seq integer not null,           -- deltas up to here are in the nodes
   sealed_seq integer not null,           -- deltas up to here are being folded; equal to folded_seq when none are
   cell_cursor integer not null,          -- of those, cell-days below this key are in the nodes
-  user_cursor integer not null           -- of those, users below this ord are in usage_user_history
+  user_cursor integer not null,          -- of those, users below this ord are in usage_user_history
+  keyed_ord integer not null             -- users below this ord are in usage_user_key (src/store/usage/new_keys.rs)
 ) strict;
-insert into usage_fold values (1, 0, 0, 0, 0, 0);
+insert into usage_fold values (1, 0, 0, 0, 0, 0, 1);
 
 -- Distinct users and sessions of a cell (team, service; each possibly "any") over a day, a month or a year.
 -- Key: cell << 24 | level << 22 | day. Levels: src/store/usage/node.rs.
@@ -103,13 +104,12 @@ create table usage_node (
   extras blob not null                   -- of a day: which users started more or fewer sessions than one
 ) strict;
 
--- Users that enter a cell's scope (kind 0) or leave it by deactivation (kind 1) on a day; and sums per year.
+-- Users that enter a cell's scope, and that leave it by deactivation, by day of a year: src/store/usage/counts.rs.
 create table usage_count (
-  kind integer not null,
-  key integer not null,                  -- as in usage_node; levels day and year
-  n integer not null,
-  primary key (kind, key)
-) strict, without rowid;
+  key integer primary key,               -- as in usage_node; level year
+  entered blob not null,
+  departed blob not null
+) strict;
 
 -- A user's history: by day, the (team, service) pairs in which it was active, and its extras (sessions that start on the
 -- day and touch a cell, less one where the user was active). Answers all about one user: src/store/usage/history.rs.

@@ -153,6 +153,8 @@ const DAMAGES: &[&str] = &[
     "update usage_delta set delta = x'ff'",
     "update usage_delta set delta = substr(delta, 1, length(delta) - 1)",
     "update usage_fold set seq = 5, folded_seq = 9",
+    "update usage_fold set keyed_ord = 99999",
+    "update usage_horizon set seq = 99999",
     "update log_leaf set counts = x'80'",
     "update log_leaf set counts = x'04ffffffff0f'",
     "update log_leaf set counts = x'fcffffff0f01'",
@@ -244,6 +246,8 @@ fn a_path_is_a_path_whatever_sqlite_would_make_of_it() {
 fn the_digest_of_an_erased_id_is_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let path = filled(dir.path());
+    // Stores the keys that wait, as many users or a quiet while would.
+    repair(&settings(&path), &Clock::system()).unwrap();
     let digest = |conn: &Connection| -> Vec<u8> {
         conn.query_row("select digest from usage_user_key where ord = 7", [], |row| row.get(0)).unwrap()
     };

@@ -66,7 +66,7 @@ impl Checkpoints {
             return Ok(wal.waiting);
         }
         if wal.waiting >= WRITE_BACK_PAGES {
-            self.write_back.ring()?;
+            self.write_back(conn)?;
         } else if wal.all >= RENEW_PAGES && (1..=LAST_PAGES).contains(&wal.waiting) {
             checkpoint(conn, "passive")?;
         }
@@ -79,9 +79,16 @@ impl Checkpoints {
         if wal.all >= TRUNCATE_PAGES {
             self.truncate(conn, clock)?;
         } else if wal.waiting >= IDLE_PAGES {
-            self.write_back.ring()?;
+            self.write_back(conn)?;
         }
         Ok(wal.waiting)
+    }
+
+    fn write_back(&mut self, conn: &Connection) -> Result<()> {
+        if !self.write_back.ring()? {
+            checkpoint(conn, "passive")?;
+        }
+        Ok(())
     }
 
     /// Leaves no WAL behind, if no reader is in the way: what is left undone is done at the next start.

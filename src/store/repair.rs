@@ -18,7 +18,7 @@ pub fn repair(settings: &Settings, clock: &Clock) -> Result<()> {
     // A damaged index would lead to a part of its table only.
     conn.execute_batch("reindex")?;
     let tx = conn.transaction()?;
-    usage::rebuild(&tx)?;
+    usage::rebuild(&tx, &key)?;
     log::rebuild(&tx, &key)?;
     tx.execute(STAMP, [])?;
     Ok(tx.commit()?)

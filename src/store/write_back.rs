@@ -40,23 +40,26 @@ impl WriteBack {
         WriteBack { settings: settings.clone(), bell: Arc::default(), thread: None }
     }
 
-    /// Asks for what waits in the WAL to be written back; returns at once. Errors with what has gone wrong the last time:
-    /// after a failed fsync nobody knows what is in the file.
-    pub fn ring(&mut self) -> Result<()> {
+    /// Asks for what waits in the WAL to be written back; returns at once. False if there can be no thread for it now (it may
+    /// be for want of file descriptors): who rings may write back itself, and the next time it is tried again. Errors with
+    /// what has gone wrong the last time: after a failed fsync nobody knows what is in the file.
+    pub fn ring(&mut self) -> Result<bool> {
         let mut state = self.bell.state.lock();
         if let Some(failure) = &state.failure {
             return Err(failure.clone());
         }
-        state.wanted = true;
-        self.bell.changed.notify_all();
-        drop(state);
         if self.thread.is_none() {
-            let conn = open_write_back(&self.settings)?;
-            let bell = Arc::clone(&self.bell);
-            let thread = std::thread::Builder::new().name("write-back".into()).spawn(move || bell.answer(&conn));
-            self.thread = Some(thread.map_err(|e| Error::internal(format!("cannot start the write-back: {e}")))?);
+            self.thread = self.start();
         }
-        Ok(())
+        state.wanted = self.thread.is_some();
+        self.bell.changed.notify_all();
+        Ok(state.wanted)
+    }
+
+    fn start(&self) -> Option<JoinHandle<()>> {
+        let conn = open_write_back(&self.settings).ok()?;
+        let bell = Arc::clone(&self.bell);
+        std::thread::Builder::new().name("write-back".into()).spawn(move || bell.answer(&conn)).ok()
     }
 
     /// Waits until all that was asked for is done: a checkpoint of another kind gives up at once beside this one. Errors as
@@ -128,12 +131,26 @@ mod tests {
         for _ in 0..20 {
             conn.execute_batch("insert into t values (zeroblob(40000))").unwrap();
             assert!(pages(&conn).1 < pages(&conn).0);
-            write_back.ring().unwrap();
+            assert!(write_back.ring().unwrap());
             write_back.wait().unwrap();
             let (all, done) = pages(&conn);
             assert_eq!(all, done);
         }
         write_back.stop();
+    }
+
+    #[test]
+    fn where_there_can_be_no_thread_now_there_may_be_one_the_next_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = settings(&dir);
+        let mut write_back = WriteBack::new(&settings);
+        // No such file yet, and this connection makes none.
+        assert!(!write_back.ring().unwrap());
+        write_back.wait().unwrap();
+        let conn = Connection::open(&settings.path).unwrap();
+        conn.execute_batch("pragma journal_mode = wal; create table t (a)").unwrap();
+        assert!(write_back.ring().unwrap());
+        write_back.wait().unwrap();
     }
 
     #[test]

@@ -120,6 +120,8 @@ impl Writer {
                 return;
             }
         }
+        // A failure costs the next start some milliseconds, and nothing else.
+        while self.usage.is_storing_last_keys() && self.transact(&mut Progress::default(), vec![]).is_ok() {}
         self.checkpoints.finish(&self.conn, &self.clock);
     }
 

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use super::check_histories::{Activity, check_histories};
 use super::check_nodes::check_nodes;
 use super::check_users::check_users;
+use super::counts::{self, YearCounts};
 use super::delta::CountKind;
 use super::figures::UsageSnapshot;
 use super::horizon::Horizon;
@@ -93,8 +94,7 @@ fn check_counts(snapshot: &UsageSnapshot, report: &mut Report) -> Result<()> {
             *counts.entry((kind as i64, key)).or_default() -= n;
         });
     }
-    add_years(&mut counts);
-    for ((kind, key), found) in load_counts(snapshot.conn)? {
+    for ((kind, key), found) in load_counts(snapshot.conn, report)? {
         let wanted = counts.remove(&(kind, key)).unwrap_or(0);
         report.expect(|| format!("usage_count, kind {kind}, {}", shown_key(key)), found, wanted);
     }
@@ -138,19 +138,19 @@ fn cells_of(user: &User) -> Vec<Cell> {
     cells
 }
 
-fn add_years(counts: &mut Counts) {
-    let mut years = Counts::new();
-    for ((kind, key), n) in counts.iter() {
-        *years.entry((*kind, key.cell().key(Level::Year, key.day().year_start()))).or_default() += n;
-    }
-    counts.append(&mut years);
-}
-
-fn load_counts(conn: &Connection) -> Result<Counts> {
-    const SELECT_COUNTS: &str = "select kind, key, n from usage_count";
-    let mut statement = conn.prepare_cached(SELECT_COUNTS)?;
-    let rows = statement.query_map([], |row| Ok(((row.get(0)?, CellKey::from_sql(row.get(1)?)), row.get(2)?)))?;
-    Ok(rows.collect::<rusqlite::Result<Counts>>()?)
+/// By day; a row that cannot be read is reported.
+fn load_counts(conn: &Connection, report: &mut Report) -> Result<Counts> {
+    let mut loaded = Counts::new();
+    counts::for_each(conn, |key, year| match year {
+        Ok(YearCounts { cell, changes }) => {
+            for (kind, changes) in [CountKind::Entered, CountKind::Left].into_iter().zip(changes) {
+                let keyed = |(day, n)| ((kind as i64, cell.key(Level::Day, day)), n);
+                loaded.extend(changes.into_iter().map(keyed));
+            }
+        }
+        Err(error) => report.add(format!("usage_count, {}: {error}", shown_key(CellKey::from_sql(key)))),
+    })?;
+    Ok(loaded)
 }
 
 /// A key, for a person. It may come from a damaged row.

@@ -13,9 +13,9 @@ use crate::store::digest::Kind;
 /// Each id is found by its digest and leads to a user, whose first and last days are those of its activity.
 pub(super) fn check_users(snapshot: &UsageSnapshot, activity: &Activity, report: &mut Report) -> Result<()> {
     const COUNT_KEYS: &str = "select count(*) from usage_user_key";
-    let named = check_names(snapshot, report)?;
+    let keyed = check_names(snapshot, report)?;
     let keys: i64 = snapshot.conn.query_row(COUNT_KEYS, [], |row| row.get(0))?;
-    report.expect(|| "usage_user_key, rows".to_string(), keys, named);
+    report.expect(|| "usage_user_key, rows".to_string(), keys, keyed);
     check_unnamed(snapshot.conn, report)?;
     User::for_each(snapshot.conn, |user| {
         check_days(&user, activity, report);
@@ -23,30 +23,31 @@ pub(super) fn check_users(snapshot: &UsageSnapshot, activity: &Activity, report:
     })
 }
 
-/// Returns how many users have an id.
+/// Returns how many users are found by usage_user_key.
 fn check_names(snapshot: &UsageSnapshot, report: &mut Report) -> Result<i64> {
     const SELECT_NAMES: &str = "select ord, user_id from usage_user_name";
     const SELECT_KEY: &str = "select ord from usage_user_key where digest = :digest";
     let mut find = snapshot.conn.prepare_cached(SELECT_KEY)?;
     let mut statement = snapshot.conn.prepare_cached(SELECT_NAMES)?;
     let mut rows = statement.query([])?;
-    let mut named = 0;
+    let mut keyed = 0;
     while let Some(row) = rows.next()? {
         let (ord, text): (u32, String) = (row.get(0)?, row.get(1)?);
         let is_erased = !text.is_empty() && text.bytes().all(|byte| byte == 1);
         if is_erased {
             continue;
         }
-        named += 1;
         let digest = Id::new(text).map(|user_id| snapshot.key.digest(Kind::User, user_id.as_str())).ok();
         let found: Option<u32> = find.query_row(named_params! {":digest": digest}, |row| row.get(0)).optional()?;
+        keyed += i64::from(found.is_some());
+        let found = found.or_else(|| snapshot.overlay.new_keys.find(&digest?));
         if found != Some(ord) {
             report.add(format!("usage_user_name, user {ord}: is not found by its id"));
         } else if User::load(snapshot.conn, ord)?.is_none() {
             report.add(format!("usage_user_name, user {ord}: has no row in usage_user"));
         }
     }
-    Ok(named)
+    Ok(keyed)
 }
 
 fn check_unnamed(conn: &Connection, report: &mut Report) -> Result<()> {

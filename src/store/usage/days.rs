@@ -2,6 +2,7 @@
 
 use super::delta::{Delta, Fact};
 use super::lattice::Cell;
+use super::many_pairs::{MANY, ManyPairs};
 use super::user_day::{UserDay, quarter};
 use crate::error::Result;
 use crate::model::{Day, Timestamp};
@@ -26,6 +27,40 @@ struct Seen {
     day: Day,
     record: UserDay,
     changed: bool,
+    /// Made when there are many pairs.
+    many: Option<Box<ManyPairs>>,
+}
+
+impl Seen {
+    fn many(&mut self) -> Option<(&mut ManyPairs, &UserDay)> {
+        let record = &self.record;
+        if record.activities.len() < MANY {
+            return None;
+        }
+        Some((self.many.get_or_insert_with(|| Box::new(ManyPairs::new(record))), record))
+    }
+
+    fn position(&mut self, team: u32, service: u32) -> Option<usize> {
+        match self.many() {
+            Some((many, record)) => many.position(record, (team, service)),
+            None => self.record.position(team, service),
+        }
+    }
+
+    /// Of the first event in a pair: which of its cells had none before.
+    fn activate(&mut self, team: u32, service: u32) -> u8 {
+        match self.many() {
+            Some((many, _)) => many.activate((team, service)),
+            None => Cell::first_touched(self.record.active_pairs(), team, service),
+        }
+    }
+
+    fn touch(&mut self, session: usize, team: u32, service: u32) -> u8 {
+        match self.many() {
+            Some((many, record)) => many.touch(record, &record.sessions[session], (team, service)),
+            None => Cell::first_touched(self.record.pairs(&self.record.sessions[session]), team, service),
+        }
+    }
 }
 
 impl<'a> Days<'a> {
@@ -52,19 +87,33 @@ impl<'a> Days<'a> {
     /// Notes that there was an event in this quarter of an hour, and reports what is new of it to the rollups.
     pub fn note_activity(&mut self, event: Touch, delta: &mut Delta) -> Result<()> {
         let (day, quarter) = (event.at.day(), quarter(event.at));
-        let record = self.get(day)?;
-        let quarters = record.position(event.team, event.service).map_or(0, |index| record.activities[index].quarters);
+        let (ord, seen) = (self.ord, self.seen(day)?);
+        let index = seen.position(event.team, event.service);
+        let quarters = index.map_or(0, |index| seen.record.activities[index].quarters);
         if quarters & quarter != 0 {
             return Ok(());
         }
         if quarters == 0 {
-            let cells = Cell::first_touched(record.active_pairs(), event.team, event.service);
-            delta.add(Fact { day, ord: self.ord, team: event.team, service: event.service, cells });
+            let cells = seen.activate(event.team, event.service);
+            delta.add(Fact { day, ord, team: event.team, service: event.service, cells });
         }
-        let record = self.change(day)?;
-        let index = record.position_or_insert(event.team, event.service);
-        record.activities[index].quarters |= quarter;
+        let index = index.unwrap_or_else(|| seen.record.append(event.team, event.service));
+        seen.record.activities[index].quarters |= quarter;
+        seen.changed = true;
         Ok(())
+    }
+
+    /// Adds a pair to a session of the day. Returns the bits of those of its cells that the session had not touched before.
+    pub fn touch(&mut self, day: Day, session: usize, (team, service): (u32, u32)) -> Result<u8> {
+        let seen = self.seen(day)?;
+        let cells = seen.touch(session, team, service);
+        if cells != 0 {
+            let index = seen.position(team, service).unwrap_or_else(|| seen.record.append(team, service)) as u32;
+            let touched = &mut seen.record.sessions[session].touched;
+            touched.insert(touched.partition_point(|other| *other < index), index);
+            seen.changed = true;
+        }
+        Ok(cells)
     }
 
     fn seen(&mut self, day: Day) -> Result<&mut Seen> {
@@ -72,7 +121,7 @@ impl<'a> Days<'a> {
             Ok(index) => index,
             Err(index) => {
                 let record = (self.load)(day)?.unwrap_or_default();
-                self.seen.insert(index, Seen { day, record, changed: false });
+                self.seen.insert(index, Seen { day, record, changed: false, many: None });
                 index
             }
         };

@@ -23,7 +23,7 @@ impl Facts {
         delta: &mut Delta,
     ) -> Result<bool> {
         let digest = self.key.digest(Kind::User, user_id.as_str());
-        let Some(user) = User::find_by_digest(conn, &digest)? else {
+        let Some(user) = User::find_by_digest(conn, self.users.keys.keys(), &digest)? else {
             return Ok(false);
         };
         match history {
@@ -31,7 +31,7 @@ impl Facts {
             History::Remove => remove_history(conn, &user, &history_of(user.ord)?, delta)?,
         }
         forget_id(conn, user.ord, user_id, &digest)?;
-        self.users.forget(user_id.as_str());
+        self.users.forget(user_id.as_str(), &digest);
         Ok(true)
     }
 }

@@ -32,9 +32,11 @@ impl ExplicitSession {
         for event in events {
             let session = joined.get_or_insert_with(|| ExplicitSession { start_at: event.at, pairs: vec![] });
             session.start_at = session.start_at.min(event.at);
-            if let Err(index) = session.pairs.binary_search(&(event.team, event.service)) {
-                session.pairs.insert(index, (event.team, event.service));
-            }
+            session.pairs.push((event.team, event.service));
+        }
+        if let Some(session) = &mut joined {
+            session.pairs.sort_unstable();
+            session.pairs.dedup();
         }
         if joined == known {
             return None;

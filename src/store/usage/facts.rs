@@ -12,7 +12,7 @@ use super::names::Names;
 use super::sessions;
 use super::user::User;
 use super::user_day::{SELECT_DAY, UserDay};
-use super::users::{FIRST_ORD, ORD_END, Users};
+use super::users::{FIRST_ORD, ORD_END, UserStatements, Users};
 use crate::error::Result;
 use crate::model::{Change, DateRange, Day, Id, Registration, Rejected, Timestamp, UsageEvent};
 use crate::store::digest::{DigestKey, Kind};
@@ -36,7 +36,7 @@ pub struct Bounds {
 
 impl Facts {
     pub fn load(conn: &Connection, key: DigestKey, bounds: Bounds) -> Result<Facts> {
-        let (names, users) = (Names::load(conn, bounds)?, Users::load(conn)?);
+        let (names, users) = (Names::load(conn, bounds)?, Users::load(conn, &key)?);
         Ok(Facts { key, names, users, horizon: Horizon::load(conn)? })
     }
 
@@ -47,14 +47,14 @@ impl Facts {
         let mut uses = self.resolve(conn, events, &mut rejected)?;
         uses.sort_unstable();
         let mut changes = Changes::default();
-        let mut known = Known { day: conn.prepare_cached(SELECT_DAY)?, session: conn.prepare_cached(SELECT_SESSION)? };
+        let mut known = Known::prepare(conn)?;
         for uses in uses.chunk_by(|one, next| one.user_id == next.user_id) {
-            if !self.record_user(conn, &mut known, uses, &mut changes, delta)? {
+            if !self.record_user(&mut known, uses, &mut changes, delta)? {
                 rejected.extend(uses.iter().map(|one| Rejected { index: one.index, message: too_many_users() }));
             }
         }
         changes.write(conn)?;
-        self.users.end_batch(conn)?;
+        self.users.end_batch();
         rejected.sort_unstable_by_key(|rejected| rejected.index);
         Ok(rejected)
     }
@@ -69,19 +69,25 @@ impl Facts {
     ) -> Result<Vec<Rejected>> {
         let mut rejected = vec![];
         let mut changes = Changes::default();
+        let mut users = UserStatements::prepare(conn)?;
         for (index, registration) in registrations.iter().enumerate() {
-            if let Err(message) = self.register_user(conn, registration, now, &mut changes, delta)? {
+            if let Err(message) = self.register_user(conn, &mut users, registration, now, &mut changes, delta)? {
                 rejected.push(Rejected { index, message });
             }
         }
         changes.write(conn)?;
-        self.users.end_batch(conn)?;
+        self.users.end_batch();
         Ok(rejected)
     }
 
     /// One more than the highest ord given; bitsets over users need so many bits.
     pub fn ord_end(&self) -> u32 {
         self.users.ord_end()
+    }
+
+    /// Ends the transaction's work: stores some of the keys of new users, if it is time.
+    pub fn store_keys(&mut self, conn: &Connection) -> Result<()> {
+        self.users.keys.store_some(conn, self.users.ord_end())
     }
 
     /// Names become ids in order of arrival, so that it is the late ones that a bound rejects.
@@ -113,27 +119,25 @@ impl Facts {
     /// Takes the events of one user, in order. False, and nothing taken, if the user is new and there is no room.
     fn record_user(
         &mut self,
-        conn: &Connection,
         known: &mut Known,
         uses: &[Use],
         changes: &mut Changes,
         delta: &mut Delta,
     ) -> Result<bool> {
-        let user_id = uses[0].user_id;
-        let Some(user) = self.users.find_or_create(conn, &self.key, user_id)? else {
+        let Some(slot) = self.users.find_or_create(&mut known.users, &self.key, uses[0].user_id)? else {
             return Ok(false);
         };
+        let user = self.users.get_mut(slot);
         let (ord, known_days) = (user.ord, known_days(user));
         let mut load = |day| match known_days {
             Some(days) if days.contains(day) => UserDay::load_with(&mut known.day, day, ord),
             _ => Ok(None),
         };
         let mut days = Days::new(ord, &mut load);
-        let mut is_changed = false;
+        let is_changed = user.observe_all(uses.iter().map(|one| one.touch), delta);
         for uses in uses.chunk_by(|one, next| one.session_id == next.session_id) {
             for one in uses {
                 days.note_activity(one.touch, delta)?;
-                is_changed |= user.observe(one.touch, delta);
             }
             match uses[0].session_id {
                 None => uses.iter().try_for_each(|one| sessions::join(&mut days, one.touch, delta))?,
@@ -148,7 +152,7 @@ impl Facts {
         days.into_changed().for_each(|(day, record)| changes.day(day, ord, record));
         if is_changed {
             changes.user(user);
-            self.users.weigh(user_id);
+            self.users.weigh(slot);
         }
         Ok(true)
     }
@@ -157,6 +161,7 @@ impl Facts {
     fn register_user(
         &mut self,
         conn: &Connection,
+        users: &mut UserStatements,
         command: &Registration,
         now: Timestamp,
         changes: &mut Changes,
@@ -170,9 +175,10 @@ impl Facts {
             Ok((home_team, _)) => home_team,
             Err(message) => return Ok(Err(message)),
         };
-        let Some(user) = self.users.find_or_create(conn, &self.key, command.user_id.as_str())? else {
+        let Some(slot) = self.users.find_or_create(users, &self.key, command.user_id.as_str())? else {
             return Ok(Err(too_many_users()));
         };
+        let user = self.users.get_mut(slot);
         if user.becomes_deactivated(command) {
             user.last_day = latest_day(conn, user, &self.horizon)?;
         }
@@ -196,8 +202,16 @@ struct Use<'a> {
 
 /// The look-ups of a batch, prepared once.
 struct Known<'a> {
+    users: UserStatements<'a>,
     day: CachedStatement<'a>,
     session: CachedStatement<'a>,
+}
+
+impl<'a> Known<'a> {
+    fn prepare(conn: &'a Connection) -> Result<Known<'a>> {
+        let (day, session) = (conn.prepare_cached(SELECT_DAY)?, conn.prepare_cached(SELECT_SESSION)?);
+        Ok(Known { users: UserStatements::prepare(conn)?, day, session })
+    }
 }
 
 /// The days between which the database may hold something of the user; None for a user without events. Whatever lies

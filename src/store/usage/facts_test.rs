@@ -202,3 +202,38 @@ proptest! {
         prop_assert_eq!(rolled.active.len(), rolled_other.active.len());
     }
 }
+
+/// So many that they are looked up in other ways than a few.
+#[test]
+fn hundreds_of_pairs_of_one_user_in_one_batch_are_what_they_are_one_by_one() {
+    let pairs: Vec<(u32, u32)> = (0..15).flat_map(|team| (0..12).map(move |service| (team, service))).collect();
+    let naming: Vec<UsageEvent> =
+        pairs.iter().map(|(team, service)| event("v", 0, &format!("t{team}"), &format!("s{service}"), "")).collect();
+    let (mut one, mut other) = (Store::new(), Store::new());
+    let (mut rolled, mut rolled_other) = (Rolled::default(), Rolled::default());
+    for (store, rolled) in [(&mut one, &mut rolled), (&mut other, &mut rolled_other)] {
+        naming.iter().for_each(|event| rolled.apply(&store.record(std::slice::from_ref(event))));
+    }
+    // Twice all pairs within three days around midnight, all over the place; gap sessions of very many pairs, and one with an id.
+    let events: Vec<UsageEvent> = (0..2 * pairs.len())
+        .map(|n| {
+            let (team, service) = pairs[n * 77 % pairs.len()];
+            let session = if n % 3 == 0 { "s" } else { "" };
+            let minute = (n * 131 % 4_000) as i64 - 2_000;
+            let minute = if n % 2 == 0 { minute } else { 600 + minute / 10 };
+            event("u", minute, &format!("t{team}"), &format!("s{service}"), session)
+        })
+        .collect();
+    for batch in events.chunks(300) {
+        rolled.apply(&one.record(batch));
+    }
+    let left = Registration { deactivated_at: Change::Set(at(-1_000)), ..registration("u") };
+    rolled.apply(&one.register(std::slice::from_ref(&left)));
+    for event in events.iter().rev() {
+        rolled_other.apply(&other.record(std::slice::from_ref(event)));
+    }
+    rolled_other.apply(&other.register(std::slice::from_ref(&left)));
+    assert_eq!(content(&one), content(&other));
+    assert_eq!(rolled.counts, rolled_other.counts);
+    assert_eq!(rolled.active.len(), rolled_other.active.len());
+}

@@ -126,7 +126,7 @@ impl Selection {
         let (Some(team), Some(service)) = (team, service) else { return Ok(Selection::Nothing) };
         let cell = Cell::new(team, service);
         let Some(user_id) = &filter.user_id else { return Ok(Selection::Everyone(cell)) };
-        let user = User::find(snapshot.conn, snapshot.key, user_id)?;
+        let user = User::find(snapshot.conn, &snapshot.overlay.new_keys, snapshot.key, user_id)?;
         Ok(user.map_or(Selection::Nothing, |user| Selection::User(Box::new(user), cell)))
     }
 }

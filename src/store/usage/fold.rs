@@ -3,13 +3,13 @@
 //! The unit is one cell in one year. A unit is folded whole or not at all, so that a reader finds each entry of the
 //! run either in the nodes (below the cursor) or in the overlay.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::Connection;
 
 use super::by_user::Changes;
+use super::counts;
 use super::day_users::DayUsers;
-use super::delta::CountKind;
 use super::history::UserHistory;
-use super::lattice::{Cell, CellKey, Level};
+use super::lattice::{Cell, Level};
 use super::node::{self, Kind, Node, Section};
 use super::overlay::{Overlay, Sealed};
 use super::sets::{self, UserBits, union_without};
@@ -63,8 +63,7 @@ pub fn fold_slice(
 }
 
 fn fold_unit(conn: &Connection, unit: &Unit, forms: NodeForms, ord_end: u32) -> Result<()> {
-    fold_counts(conn, CountKind::Entered, unit, unit.entered)?;
-    fold_counts(conn, CountKind::Left, unit, unit.left)?;
+    counts::fold(conn, unit.cell, unit.year, unit.entered, unit.left)?;
     let mut sum = PeriodChange::default();
     for month in unit.days.chunk_by(|a, b| a.day.month_start() == b.day.month_start()) {
         let change = PeriodChange::of(month);
@@ -72,29 +71,6 @@ fn fold_unit(conn: &Connection, unit: &Unit, forms: NodeForms, ord_end: u32) -> 
         sum = sum.and(change);
     }
     if unit.days.is_empty() { Ok(()) } else { fold_year(conn, unit, &sum, forms, ord_end) }
-}
-
-/// Sums up by year beside the days, so that a prefix sum reads few rows.
-fn fold_counts(conn: &Connection, kind: CountKind, unit: &Unit, counts: &[(CellKey, i64)]) -> Result<()> {
-    for (key, n) in counts {
-        add_count(conn, kind, *key, *n)?;
-    }
-    let sum: i64 = counts.iter().map(|(_, n)| n).sum();
-    add_count(conn, kind, unit.cell.key(Level::Year, unit.year.start()), sum)
-}
-
-fn add_count(conn: &Connection, kind: CountKind, key: CellKey, n: i64) -> Result<()> {
-    const ADD_COUNT: &str = "insert into usage_count (kind, key, n) values (:kind, :key, :n)
-                       on conflict (kind, key) do update set n = n + excluded.n";
-    const DELETE_ZERO_COUNT: &str = "delete from usage_count where kind = :kind and key = :key and n = 0";
-    let (kind, key) = (kind as i64, key.to_sql());
-    if n != 0 {
-        conn.prepare_cached(ADD_COUNT)?.execute(named_params! {":kind": kind, ":key": key, ":n": n})?;
-    }
-    if n < 0 {
-        conn.prepare_cached(DELETE_ZERO_COUNT)?.execute(named_params! {":kind": kind, ":key": key})?;
-    }
-    Ok(())
 }
 
 /// What a run changes in one cell over a month or a year; ords ascend, each once.

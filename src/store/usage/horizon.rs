@@ -97,6 +97,11 @@ impl Horizon {
         self.key_cursor < row_key(self.day, 0)
     }
 
+    /// Whether it waits for a delta behind this last one, which none has written.
+    pub fn awaits_more_than(&self, seq: i64) -> bool {
+        self.seq > seq
+    }
+
     /// After the deltas were made anew: no row goes until this one is folded.
     pub fn await_delta(&mut self, conn: &Connection, seq: i64) -> Result<()> {
         *self = Horizon { seq, ..*self };

@@ -21,7 +21,8 @@ use crate::store::varint::damaged;
 /// None if there is no such user. `range` bounds the days, and the starts of the sessions with an id; the rest is told
 /// whole. Reads one row for each day, so it may take long without a range.
 pub fn user_record(snapshot: &UsageSnapshot, user_id: &Id, range: Option<DateRange>) -> Result<Option<UserRecord>> {
-    let Some(user) = User::find(snapshot.conn, snapshot.key, user_id)? else { return Ok(None) };
+    let new_keys = &snapshot.overlay.new_keys;
+    let Some(user) = User::find(snapshot.conn, new_keys, snapshot.key, user_id)? else { return Ok(None) };
     let is_asked = |day: Day| range.is_none_or(|range| range.contains(day));
     let mut names = Names { conn: snapshot.conn, teams: HashMap::new(), services: HashMap::new() };
     let horizon = Horizon::load(snapshot.conn)?;

@@ -19,6 +19,7 @@ fn record_after(
     let delta = store.record(events);
     rollups.apply(&store.conn, delta, store.facts.ord_end()).unwrap();
     change(&mut store);
+    rollups.take_keys(store.facts.users.keys.keys());
     let overlay = rollups.overlay();
     let snapshot = UsageSnapshot { conn: &store.conn, overlay: &overlay, key: &key() };
     user_record(&snapshot, &id("u"), range).unwrap()

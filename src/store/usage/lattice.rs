@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use crate::model::Day;
+use crate::model::{DateRange, Day};
 
 /// Stands for every team, or every service.
 pub const ANY: u32 = 0;
@@ -124,6 +124,13 @@ impl CellKey {
 
     pub fn day(self) -> Day {
         Day::from_index((self.0 & 0x3f_ffff) as u32).expect("a key holds a day of the calendar")
+    }
+
+    /// Of a key that comes from a row: the cell and the year; None if it is not one of [`Level::Year`].
+    pub fn year(self) -> Option<(Cell, DateRange)> {
+        let start = Day::from_index((self.0 & 0x3f_ffff) as u32)?;
+        let is_year = self.0 >> 22 & 3 == Level::Year as u64 && start == start.year_start();
+        DateRange::new(start, start.year_end()).filter(|_| is_year).map(|year| (self.cell(), year))
     }
 }
 

@@ -15,6 +15,7 @@ mod check_histories;
 mod check_nodes;
 mod check_older;
 mod check_users;
+mod counts;
 mod day_codec;
 mod day_users;
 mod days;
@@ -34,9 +35,11 @@ mod idle_users;
 pub mod inspect;
 mod kept;
 pub mod lattice;
+mod many_pairs;
 #[cfg(test)]
 mod model_test;
 mod names;
+mod new_keys;
 mod node;
 mod node_reads;
 mod overlay;
@@ -77,7 +80,9 @@ pub use self::rebuild::rebuild;
 pub use self::rollup::Overlay;
 use self::rollup::Rollups;
 use super::digest::DigestKey;
+use super::varint::damaged;
 use crate::error::Result;
+
 use crate::model::{Day, History, Id, Registration, Rejected, Timestamp, UsageEvent};
 
 /// The writer's side of usage. Everything it does belongs to the transaction of the connection it is given; after a
@@ -94,12 +99,14 @@ pub struct UsageWriter {
 impl UsageWriter {
     /// `span_cache_bytes`: what reads may keep in memory of the rollups.
     pub fn load(conn: &Connection, key: DigestKey, bounds: Bounds, span_cache_bytes: usize) -> Result<UsageWriter> {
-        Ok(UsageWriter {
-            facts: Facts::load(conn, key, bounds)?,
-            rollups: Rollups::load(conn, span_cache_bytes)?,
-            delta: Delta::default(),
-            is_changed: false,
-        })
+        let facts = Facts::load(conn, key, bounds)?;
+        let mut rollups = Rollups::load(conn, span_cache_bytes)?;
+        // It would be folded on and on for a delta that never comes.
+        if facts.horizon.awaits_more_than(rollups.seq()) {
+            return Err(damaged());
+        }
+        rollups.take_keys(facts.users.keys.keys());
+        Ok(UsageWriter { facts, rollups, delta: Delta::default(), is_changed: false })
     }
 
     pub fn record(&mut self, conn: &Connection, events: &[UsageEvent]) -> Result<Vec<Rejected>> {
@@ -143,6 +150,7 @@ impl UsageWriter {
 
     /// Ends the transaction's work: rollups are true to the base facts again. Returns whether any answer can change.
     pub fn finish(&mut self, conn: &Connection) -> Result<bool> {
+        self.facts.store_keys(conn)?;
         self.apply(conn)?;
         let is_changed = std::mem::take(&mut self.is_changed);
         if is_changed {
@@ -158,17 +166,26 @@ impl UsageWriter {
     /// Nothing has come in for a while.
     pub fn settle_down(&mut self) {
         self.rollups.settle_down();
+        self.facts.users.keys.settle_down();
+    }
+
+    /// Nothing more will come in: whether there are keys that empty transactions would store, so that the next start need not
+    /// make them anew.
+    pub fn is_storing_last_keys(&mut self) -> bool {
+        self.facts.users.keys.settle_down();
+        self.facts.users.keys.is_storing()
     }
 
     /// Whether there is work that an empty transaction would move on.
     pub fn is_folding(&self) -> bool {
-        self.rollups.is_folding()
+        self.rollups.is_folding() || self.facts.users.keys.is_storing()
     }
 
     fn apply(&mut self, conn: &Connection) -> Result<()> {
         let mut delta = std::mem::take(&mut self.delta);
         delta.net();
         self.is_changed |= !delta.is_empty();
+        self.rollups.take_keys(self.facts.users.keys.keys());
         self.rollups.apply(conn, delta, self.facts.ord_end())
     }
 }

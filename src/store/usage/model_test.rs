@@ -11,7 +11,8 @@ use super::delta::Delta;
 use super::facts::{Bounds, Facts};
 use super::figures::{UsageSnapshot, check, figures, groups, series, visit_groups};
 use super::fold::NodeForms;
-use super::horizon::{Horizon, prune};
+use super::horizon::prune;
+use super::new_keys;
 use super::rebuild::rebuild_in_pieces;
 use super::rollup::{Rollups, Tuning};
 use crate::model::{
@@ -20,6 +21,8 @@ use crate::model::{
 use crate::store::digest::DigestKey;
 
 const SCHEMA: &str = include_str!("../../../schema.sql");
+/// Few enough that some are stored and some are not.
+const KEYS_WAITING_MAX: usize = 3;
 const BOUNDS: Bounds = Bounds { teams_max: 100, services_max: 100 };
 
 #[derive(Clone, Debug)]
@@ -54,8 +57,9 @@ impl World {
     pub fn new(conn: Connection, tuning: Tuning) -> World {
         conn.execute_batch(SCHEMA).unwrap();
         let key = DigestKey::new([7; 32]);
-        let facts = Facts::load(&conn, key.clone(), BOUNDS).unwrap();
+        let mut facts = Facts::load(&conn, key.clone(), BOUNDS).unwrap();
         let rollups = Rollups::load_tuned(&conn, tuning).unwrap();
+        facts.users.keys.set_waiting_max(KEYS_WAITING_MAX);
         World { conn, key, facts, rollups, tuning, model: Model::default() }
     }
 
@@ -88,13 +92,14 @@ impl World {
             Step::Idle(commits) => (0..*commits).for_each(|_| self.apply(Delta::default())),
             Step::Quiet(commits) => {
                 self.rollups.settle_down();
+                self.facts.users.keys.settle_down();
                 (0..*commits).for_each(|_| self.apply(Delta::default()));
             }
             Step::FoldAll => self.rollups.fold_all(&self.conn).unwrap(),
             Step::Rebuild => {
                 rebuild_in_pieces(&self.conn, self.tuning, 7).unwrap();
-                self.facts.horizon = Horizon::load(&self.conn).unwrap();
-                self.rollups = Rollups::load_tuned(&self.conn, self.tuning).unwrap();
+                new_keys::rebuild(&self.conn, &self.key, self.facts.ord_end()).unwrap();
+                self.reload();
             }
             Step::Prune(before, slices, rows_max) => {
                 for _ in 0..*slices {
@@ -102,10 +107,7 @@ impl World {
                     self.apply(Delta::default());
                 }
             }
-            Step::Reload => {
-                self.facts = Facts::load(&self.conn, self.key.clone(), BOUNDS).unwrap();
-                self.rollups = Rollups::load_tuned(&self.conn, self.tuning).unwrap();
-            }
+            Step::Reload => self.reload(),
         }
         if !matches!(step, Step::Idle(_) | Step::Quiet(_) | Step::FoldAll) {
             self.rollups.forget_answers();
@@ -113,8 +115,17 @@ impl World {
         self.conn.execute_batch("commit").unwrap();
     }
 
+    fn reload(&mut self) {
+        self.facts = Facts::load(&self.conn, self.key.clone(), BOUNDS).unwrap();
+        self.facts.users.keys.set_waiting_max(KEYS_WAITING_MAX);
+        self.rollups = Rollups::load_tuned(&self.conn, self.tuning).unwrap();
+        self.rollups.take_keys(self.facts.users.keys.keys());
+    }
+
     fn apply(&mut self, mut delta: Delta) {
         delta.net();
+        self.facts.store_keys(&self.conn).unwrap();
+        self.rollups.take_keys(self.facts.users.keys.keys());
         self.rollups.apply(&self.conn, delta, self.facts.ord_end()).unwrap();
     }
 

@@ -9,6 +9,7 @@ use super::delta::CountKind;
 use super::history::UserHistory;
 use super::kept::Kept;
 use super::lattice::{Cell, CellKey, Level};
+use super::new_keys::NewKeys;
 use super::run::{CellExtras, CellUsers, Run, counts_between};
 use super::sets::UserBits;
 use super::span_cache::SpanCache;
@@ -30,6 +31,7 @@ pub struct Overlay {
     /// The number of the last fold that the nodes have seen.
     pub(super) folds: u64,
     pub(super) kept: Arc<Kept>,
+    pub(super) new_keys: NewKeys,
 }
 
 /// A run on its way into the nodes, and how far it has come.

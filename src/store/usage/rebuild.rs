@@ -9,11 +9,13 @@ use super::delta::Delta;
 use super::explicit::ExplicitSession;
 use super::history::UserHistory;
 use super::horizon::Horizon;
+use super::new_keys;
 use super::rollup::{Overlay, Rollups, Tuning, load_ord_end};
 use super::user::User;
 use super::user_day::UserDay;
 use crate::error::Result;
 use crate::model::{DateRange, Day};
+use crate::store::digest::DigestKey;
 
 const FORGET: &str = "
     delete from usage_delta;
@@ -23,8 +25,9 @@ const FORGET: &str = "
 
 /// Part of the caller's transaction. Errors if the base facts cannot be read; where some have gone, if a history or a
 /// delta cannot.
-pub fn rebuild(conn: &Connection) -> Result<()> {
-    rebuild_in_pieces(conn, Tuning::default(), 100_000)
+pub fn rebuild(conn: &Connection, key: &DigestKey) -> Result<()> {
+    rebuild_in_pieces(conn, Tuning::default(), 100_000)?;
+    new_keys::rebuild(conn, key, load_ord_end(conn)?)
 }
 
 /// `piece`: about how many extras and counts one delta holds before it is netted, so that memory does not grow with the database.

@@ -11,6 +11,7 @@ use rusqlite::{Connection, Row, named_params};
 use super::delta::Delta;
 use super::fold::{NodeForms, fold_slice};
 use super::lattice::CellKey;
+use super::new_keys::NewKeys;
 pub use super::overlay::Overlay;
 use super::overlay::Sealed;
 use super::packed_delta;
@@ -86,6 +87,7 @@ impl Rollups {
             spans: Arc::new(SpanCache::new(tuning.span_cache_bytes)),
             folds: 0,
             kept: Arc::default(),
+            new_keys: NewKeys::default(),
         };
         Ok(Rollups { overlay: Arc::new(overlay), progress, tuning, is_quiet: false, fold_soon_until: 0 })
     }
@@ -119,6 +121,11 @@ impl Rollups {
             self.fold(conn, budget)?;
         }
         if is_new || folds { self.save_progress(conn) } else { Ok(()) }
+    }
+
+    /// Of the users of whom readers are to know from here on.
+    pub fn take_keys(&mut self, new_keys: &NewKeys) {
+        Arc::make_mut(&mut self.overlay).new_keys = new_keys.clone();
     }
 
     /// From here on answers are other ones: nothing that was kept of them holds.

@@ -24,6 +24,30 @@ impl User {
         }
     }
 
+    /// Takes in events. False if they tell nothing new about the user.
+    pub fn observe_all(&mut self, events: impl ExactSizeIterator<Item = Touch> + Clone, delta: &mut Delta) -> bool {
+        // Each new pair is compared with all others: of very many, all are counted anew instead.
+        const MANY: usize = 64;
+        let has_many = events.len() >= MANY && events.clone().filter(|event| !self.knows(*event)).count() >= MANY;
+        if !has_many {
+            return events.fold(false, |is_new, event| self.observe(event, delta) || is_new);
+        }
+        let before = self.clone();
+        for event in events.clone() {
+            self.observe_time(event.at, &mut Delta::default());
+        }
+        let firsts = events.map(|event| Pair { team: event.team, service: event.service, first_day: event.at.day() });
+        self.pairs.extend(firsts);
+        self.pairs.sort_unstable_by_key(|pair| (pair.team, pair.service, pair.first_day));
+        self.pairs.dedup_by_key(|pair| (pair.team, pair.service));
+        let is_new = *self != before;
+        if is_new {
+            before.count_all(-1, delta);
+            self.count_all(1, delta);
+        }
+        is_new
+    }
+
     /// Takes in an event. False if it tells nothing new about the user, which is the usual case and costs nothing.
     pub fn observe(&mut self, event: Touch, delta: &mut Delta) -> bool {
         let is_new = self.observe_time(event.at, delta);
@@ -51,6 +75,12 @@ impl User {
             self.count(after, 1, delta);
         }
         true
+    }
+
+    /// Whether its pair is known from that day on, or an earlier one.
+    fn knows(&self, event: Touch) -> bool {
+        let found = self.pairs.binary_search_by_key(&(event.team, event.service), |pair| (pair.team, pair.service));
+        found.is_ok_and(|index| self.pairs[index].first_day <= event.at.day())
     }
 
     fn observe_pair(&mut self, event: Touch, delta: &mut Delta) -> bool {

@@ -14,7 +14,6 @@
 
 use super::days::{Days, Touch};
 use super::delta::Delta;
-use super::lattice::Cell;
 use super::user_day::GapSession;
 use crate::error::Result;
 use crate::model::{Day, Timestamp};
@@ -134,16 +133,10 @@ fn extend(days: &mut Days, place: Place, end: i64, pairs: &[(u32, u32)], delta: 
 /// Adds pairs to a session; each cell that it touches for the first time gains a session.
 fn touch(days: &mut Days, place: Place, pairs: &[(u32, u32)], delta: &mut Delta) -> Result<()> {
     for (team, service) in pairs.iter().copied() {
-        let record = days.get(place.day)?;
-        let cells = Cell::first_touched(record.pairs(&record.sessions[place.index]), team, service);
-        if cells == 0 {
-            continue;
+        let cells = days.touch(place.day, place.index, (team, service))?;
+        if cells != 0 {
+            delta.count_pair(place.day, days.ord, (team, service), cells, 1);
         }
-        let record = days.change(place.day)?;
-        let index = record.position_or_insert(team, service) as u32;
-        let touched = &mut record.sessions[place.index].touched;
-        touched.insert(touched.partition_point(|other| *other < index), index);
-        delta.count_pair(place.day, days.ord, (team, service), cells, 1);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::usage::lattice::Cell;
 use crate::store::usage::test_store::sessions_by_user;
 use crate::store::usage::user_day::{Activity, UserDay, quarter};
 

@@ -61,7 +61,7 @@ impl Store {
     }
 
     pub fn find(&self, user_id: &str) -> Option<User> {
-        User::find(&self.conn, &key(), &id(user_id)).unwrap()
+        User::find(&self.conn, self.facts.users.keys.keys(), &key(), &id(user_id)).unwrap()
     }
 
     pub fn rows(&self, table: &str) -> i64 {

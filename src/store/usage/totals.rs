@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, named_params};
+use rusqlite::Connection;
 
+use super::counts;
 use super::delta::CountKind;
 use super::figures::UsageSnapshot;
 use super::gather::Source;
-use super::lattice::{Cell, CellKey, Level};
-use super::node::summable;
+use super::lattice::Cell;
 use super::span::{Span, SpanKey, SpanKind};
 use super::user::User;
 use crate::error::Result;
@@ -126,18 +126,7 @@ fn sum_until(sums: &[(Day, i64)], day: Day) -> i64 {
 
 /// What is folded of a count: its sum up to and including each day on which it changes.
 pub(super) fn load_sums(conn: &Connection, kind: CountKind, cell: Cell) -> Result<Box<[(Day, i64)]>> {
-    const SELECT_COUNTS: &str = "select key, n from usage_count where kind = :kind and key between :from and :to";
-    let mut sums = vec![];
-    let mut statement = conn.prepare_cached(SELECT_COUNTS)?;
-    let mut rows = statement.query(named_params! {
-        ":kind": kind as i64,
-        ":from": cell.key(Level::Day, Day::MIN).to_sql(),
-        ":to": cell.key(Level::Day, Day::MAX).to_sql(),
-    })?;
-    while let Some(row) = rows.next()? {
-        sums.push((CellKey::from_sql(row.get(0)?).day(), summable(row.get(1)?)?));
-    }
-    Ok(summed_up(sums))
+    Ok(summed_up(counts::load(conn, kind, cell)?))
 }
 
 /// Changes by day, ascending, as sums.

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Statement, named_params, params};
 
 use super::lattice::{ANY, Cell, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
+use super::new_keys::NewKeys;
 use crate::error::Result;
 use crate::model::{Day, Id, Timestamp};
 use crate::store::digest::{DigestKey, Kind};
@@ -78,11 +79,15 @@ impl User {
         (self.home_team != NONE).then(|| Cell::new(self.home_team, ANY))
     }
 
-    pub fn find(conn: &Connection, key: &DigestKey, user_id: &Id) -> Result<Option<User>> {
-        User::find_by_digest(conn, &key.digest(Kind::User, user_id.as_str()))
+    /// `new_keys`: of the state that the connection sees.
+    pub fn find(conn: &Connection, new_keys: &NewKeys, key: &DigestKey, user_id: &Id) -> Result<Option<User>> {
+        User::find_by_digest(conn, new_keys, &key.digest(Kind::User, user_id.as_str()))
     }
 
-    pub fn find_by_digest(conn: &Connection, digest: &[u8; 16]) -> Result<Option<User>> {
+    pub fn find_by_digest(conn: &Connection, new_keys: &NewKeys, digest: &[u8; 16]) -> Result<Option<User>> {
+        if let Some(ord) = new_keys.find(digest) {
+            return User::load(conn, ord);
+        }
         conn.prepare_cached(SELECT_USER)?.query_and_then(params![digest], from_row)?.next().transpose()
     }
 
@@ -195,11 +200,11 @@ pub const STORE_USER: &str = "
         cleared_at = excluded.cleared_at, first_event_at = excluded.first_event_at, last_day = excluded.last_day,
         deactivated_at = excluded.deactivated_at, irregular = excluded.irregular, pairs = excluded.pairs";
 
-const SELECT_USER: &str = "
+pub const SELECT_USER: &str = "
     select ord, home_team, registered_at, cleared_at, first_event_at, last_day, deactivated_at, pairs
     from usage_user where ord = (select ord from usage_user_key where digest = :digest)";
 
-const SELECT_USER_BY_ORD: &str = "
+pub const SELECT_USER_BY_ORD: &str = "
     select ord, home_team, registered_at, cleared_at, first_event_at, last_day, deactivated_at, pairs
     from usage_user where ord = :ord";
 
@@ -212,7 +217,7 @@ const SELECT_IRREGULAR: &str = "
     from usage_user where irregular = 1 and deactivated_at < :start";
 
 /// From the columns in the order of the statements above.
-fn from_row(row: &Row) -> Result<User> {
+pub fn from_row(row: &Row) -> Result<User> {
     let timestamp = |column: usize| -> Result<Option<Timestamp>> {
         let micros: Option<i64> = row.get(column)?;
         micros.map(|micros| Timestamp::from_unix_micros(micros).ok_or_else(damaged)).transpose()

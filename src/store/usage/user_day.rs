@@ -102,12 +102,10 @@ impl UserDay {
         self.activities.iter().position(|activity| activity.team == team && activity.service == service)
     }
 
-    /// The same; a pair not yet there is appended, with no quarter seen.
-    pub fn position_or_insert(&mut self, team: u32, service: u32) -> usize {
-        self.position(team, service).unwrap_or_else(|| {
-            self.activities.push(Activity { team, service, quarters: 0 });
-            self.activities.len() - 1
-        })
+    /// Appends a pair that is not there yet, with no quarter seen. Returns where it is.
+    pub fn append(&mut self, team: u32, service: u32) -> usize {
+        self.activities.push(Activity { team, service, quarters: 0 });
+        self.activities.len() - 1
     }
 
     /// Sorts the pairs and drops those that neither an event nor a session holds any more. What is kept then depends on

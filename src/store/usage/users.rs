@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
-use super::user::User;
+use super::new_keys::{KeyWriter, NewKeys};
+use super::user::{SELECT_USER, SELECT_USER_BY_ORD, User, from_row};
 use super::user_day::ORD_BITS;
 use crate::error::Result;
 use crate::store::digest::{DigestKey, Kind};
@@ -19,17 +20,16 @@ const CACHED_USERS_MAX: usize = 100_000;
 pub struct Users {
     cache: Cache,
     next_ord: u32,
-    /// Rows of usage_user_key that are to be written: in order of digest, as they lie all over the table.
-    new_keys: Vec<([u8; 16], u32)>,
+    pub keys: KeyWriter,
 }
 
 impl Users {
-    pub fn load(conn: &Connection) -> Result<Users> {
+    pub fn load(conn: &Connection, key: &DigestKey) -> Result<Users> {
         // Names outlive their users, blanked: so no ord is ever given twice.
         const SELECT_NEXT_ORD: &str = "select max(ord) + 1 from usage_user_name";
         let next_ord: Option<u32> = conn.query_row(SELECT_NEXT_ORD, [], |row| row.get(0))?;
-        let cache = Cache::new(CACHED_USERS_MAX);
-        Ok(Users { cache, next_ord: next_ord.unwrap_or(FIRST_ORD), new_keys: vec![] })
+        let next_ord = next_ord.unwrap_or(FIRST_ORD);
+        Ok(Users { cache: Cache::new(CACHED_USERS_MAX), next_ord, keys: KeyWriter::load(conn, key, next_ord)? })
     }
 
     /// One more than the highest ord given.
@@ -37,46 +37,51 @@ impl Users {
         self.next_ord
     }
 
-    /// A user nobody has seen before gets the next ord, and a name; its own row is for the caller to store. None if
-    /// there is no ord left.
-    pub fn find_or_create(&mut self, conn: &Connection, key: &DigestKey, user_id: &str) -> Result<Option<&mut User>> {
-        if !self.cache.holds(user_id) {
-            let digest = key.digest(Kind::User, user_id);
-            let user = match User::find_by_digest(conn, &digest)? {
-                Some(user) => user,
-                None if self.next_ord == ORD_END => return Ok(None),
-                None => self.create(conn, user_id, digest)?,
-            };
-            self.cache.insert(user_id, user);
-        }
-        Ok(self.cache.get_mut(user_id))
+    /// Where the user is in memory, until the batch ends. One whom nobody has seen before gets the next ord, and a name; its own
+    /// row is for the caller to store. None if there is no ord left.
+    pub fn find_or_create(
+        &mut self,
+        statements: &mut UserStatements,
+        key: &DigestKey,
+        user_id: &str,
+    ) -> Result<Option<usize>> {
+        let slot = match self.cache.find(user_id) {
+            Some(slot) => slot,
+            None => {
+                let digest = key.digest(Kind::User, user_id);
+                let user = match statements.find(self.keys.keys(), &digest)? {
+                    Some(user) => user,
+                    None if self.next_ord == ORD_END => return Ok(None),
+                    None => self.create(statements, user_id, digest)?,
+                };
+                self.cache.insert(user_id, user)
+            }
+        };
+        Ok(Some(slot))
     }
 
-    fn create(&mut self, conn: &Connection, user_id: &str, digest: [u8; 16]) -> Result<User> {
-        const INSERT_NAME: &str = "insert into usage_user_name (ord, user_id) values (:ord, :user_id)";
+    /// `slot`: as found in the batch under way.
+    pub fn get_mut(&mut self, slot: usize) -> &mut User {
+        self.cache.get_mut(slot)
+    }
+
+    fn create(&mut self, statements: &mut UserStatements, user_id: &str, digest: [u8; 16]) -> Result<User> {
         let ord = self.next_ord;
-        conn.prepare_cached(INSERT_NAME)?.execute(params![ord, user_id])?;
-        self.new_keys.push((digest, ord));
+        statements.insert_name.execute(params![ord, user_id])?;
+        self.keys.create(digest, ord);
         self.next_ord += 1;
         Ok(User::new(ord))
     }
 
     /// Takes note that a user of the batch has changed: it may take more room now.
-    pub fn weigh(&mut self, user_id: &str) {
-        self.cache.weigh(user_id);
+    pub fn weigh(&mut self, slot: usize) {
+        self.cache.weigh(slot);
     }
 
-    /// Stores the keys of the users that a batch has created. Ends the batch: what it has looked up is in the cache
-    /// until here.
-    pub fn end_batch(&mut self, conn: &Connection) -> Result<()> {
-        const INSERT_KEY: &str = "insert into usage_user_key (digest, ord) values (:digest, :ord)";
-        self.new_keys.sort_unstable();
-        let mut insert = conn.prepare_cached(INSERT_KEY)?;
-        for (digest, ord) in self.new_keys.drain(..) {
-            insert.execute(params![digest, ord])?;
-        }
+    /// What the batch has looked up or created is in the cache until here.
+    pub fn end_batch(&mut self) {
+        self.keys.end_batch();
         self.cache.trim();
-        Ok(())
     }
 
     #[cfg(test)]
@@ -84,20 +89,55 @@ impl Users {
         self.cache.weight_max = users_max;
     }
 
-    pub fn forget(&mut self, user_id: &str) {
+    /// A user that is erased, and the digest of its id.
+    pub fn forget(&mut self, user_id: &str, digest: &[u8; 16]) {
         self.cache.forget(user_id);
+        self.keys.forget(digest);
+    }
+}
+
+/// The statements of a batch over users, prepared once.
+pub struct UserStatements<'a> {
+    select: CachedStatement<'a>,
+    select_by_ord: CachedStatement<'a>,
+    insert_name: CachedStatement<'a>,
+}
+
+impl<'a> UserStatements<'a> {
+    pub fn prepare(conn: &'a Connection) -> Result<UserStatements<'a>> {
+        const INSERT_NAME: &str = "insert into usage_user_name (ord, user_id) values (:ord, :user_id)";
+        Ok(UserStatements {
+            select: conn.prepare_cached(SELECT_USER)?,
+            select_by_ord: conn.prepare_cached(SELECT_USER_BY_ORD)?,
+            insert_name: conn.prepare_cached(INSERT_NAME)?,
+        })
+    }
+
+    fn find(&mut self, new_keys: &NewKeys, digest: &[u8; 16]) -> Result<Option<User>> {
+        match new_keys.find(digest) {
+            Some(ord) => self.select_by_ord.query_and_then([ord], from_row)?.next().transpose(),
+            None => self.select.query_and_then([digest], from_row)?.next().transpose(),
+        }
     }
 }
 
 /// Two generations: a user that is asked for moves to the young one; when that is full, it becomes the old one, and
 /// what nobody has asked for since the last time is dropped.
 struct Cache {
-    young: HashMap<Box<str>, Cached>,
-    old: HashMap<Box<str>, Cached>,
+    young: Generation,
+    old: Generation,
     /// Of the young ones together.
     weight: usize,
     /// Of one generation.
     weight_max: usize,
+}
+
+#[derive(Default)]
+struct Generation {
+    /// Where in `users`.
+    slots: HashMap<Box<str>, usize>,
+    /// None where one has moved on.
+    users: Vec<Option<Cached>>,
 }
 
 struct Cached {
@@ -111,42 +151,61 @@ fn weight_of(user: &User) -> usize {
     1 + user.pairs.len() / PAIRS_OF_A_USER
 }
 
+impl Generation {
+    fn insert(&mut self, user_id: Box<str>, cached: Cached) -> usize {
+        let slot = self.users.len();
+        self.users.push(Some(cached));
+        self.slots.insert(user_id, slot);
+        slot
+    }
+
+    fn remove(&mut self, user_id: &str) -> Option<(Box<str>, Cached)> {
+        let (user_id, slot) = self.slots.remove_entry(user_id)?;
+        Some((user_id, self.users[slot].take()?))
+    }
+
+    /// The room stays: it will be needed again.
+    fn clear(&mut self) {
+        self.slots.clear();
+        self.users.clear();
+    }
+}
+
 impl Cache {
     fn new(weight_max: usize) -> Cache {
-        Cache { young: HashMap::new(), old: HashMap::new(), weight: 0, weight_max }
+        Cache { young: Generation::default(), old: Generation::default(), weight: 0, weight_max }
     }
 
-    /// Whether the user is there; it is a young one then.
-    fn holds(&mut self, user_id: &str) -> bool {
-        if self.young.contains_key(user_id) {
-            return true;
+    /// Where the user is; it is a young one then, and stays there until the cache is trimmed.
+    fn find(&mut self, user_id: &str) -> Option<usize> {
+        if let Some(slot) = self.young.slots.get(user_id) {
+            return Some(*slot);
         }
-        let Some((user_id, cached)) = self.old.remove_entry(user_id) else { return false };
+        let (user_id, cached) = self.old.remove(user_id)?;
         self.weight += cached.weight;
-        self.young.insert(user_id, cached);
-        true
+        Some(self.young.insert(user_id, cached))
     }
 
-    /// Of young ones.
-    fn get_mut(&mut self, user_id: &str) -> Option<&mut User> {
-        self.young.get_mut(user_id).map(|cached| &mut cached.user)
+    /// `slot`: of a young user.
+    fn get_mut(&mut self, slot: usize) -> &mut User {
+        &mut self.young.users[slot].as_mut().expect("a slot that was found is filled").user
     }
 
-    /// `user`: one that the cache does not hold.
-    fn insert(&mut self, user_id: &str, user: User) {
+    /// `user`: one that the cache does not hold. Returns its slot.
+    fn insert(&mut self, user_id: &str, user: User) -> usize {
         let weight = weight_of(&user);
         self.weight += weight;
-        self.young.insert(user_id.into(), Cached { user, weight });
+        self.young.insert(user_id.into(), Cached { user, weight })
     }
 
     fn forget(&mut self, user_id: &str) {
-        self.weight -= self.young.remove(user_id).map_or(0, |cached| cached.weight);
+        self.weight -= self.young.remove(user_id).map_or(0, |(_, cached)| cached.weight);
         self.old.remove(user_id);
     }
 
     /// Takes note that a young user has changed: it may weigh more now.
-    fn weigh(&mut self, user_id: &str) {
-        if let Some(cached) = self.young.get_mut(user_id) {
+    fn weigh(&mut self, slot: usize) {
+        if let Some(cached) = &mut self.young.users[slot] {
             let weight = weight_of(&cached.user);
             self.weight = self.weight - cached.weight + weight;
             cached.weight = weight;
@@ -155,8 +214,10 @@ impl Cache {
 
     /// Drops what is too much. Only called between batches, so that what a batch has looked up stays.
     fn trim(&mut self) {
-        if self.weight >= self.weight_max {
-            self.old = std::mem::take(&mut self.young);
+        // Slots of forgotten users take room, too.
+        if self.weight.max(self.young.users.len()) >= self.weight_max {
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
             self.weight = 0;
         }
     }
@@ -175,10 +236,10 @@ mod tests {
         for (ord, user_id) in ["asked", "left", "a", "b", "c", "d"].into_iter().enumerate() {
             cache.insert(user_id, User::new(ord as u32));
             cache.trim();
-            assert!(cache.holds("asked"), "after {user_id}");
+            assert!(cache.find("asked").is_some(), "after {user_id}");
         }
-        assert!(!cache.holds("left"));
-        assert!(cache.young.len() + cache.old.len() <= 4);
+        assert!(cache.find("left").is_none());
+        assert!(cache.young.slots.len() + cache.old.slots.len() <= 4);
     }
 
     #[test]
@@ -188,15 +249,15 @@ mod tests {
         cache.insert("heavy", heavy.clone());
         cache.insert("light", User::new(2));
         cache.trim();
-        assert_eq!((cache.young.len(), cache.old.len()), (2, 0));
+        assert_eq!((cache.young.slots.len(), cache.old.slots.len()), (2, 0));
         let pair = |team| Pair { team, service: NONE, first_day: Day::MIN };
         heavy.pairs = (NONE..2_000).map(pair).collect();
-        assert!(cache.holds("heavy"));
-        *cache.get_mut("heavy").unwrap() = heavy;
-        cache.weigh("heavy");
+        let slot = cache.find("heavy").unwrap();
+        *cache.get_mut(slot) = heavy;
+        cache.weigh(slot);
         cache.trim();
-        assert_eq!((cache.young.len(), cache.old.len()), (0, 2));
-        assert!(cache.holds("light"));
+        assert_eq!((cache.young.slots.len(), cache.old.slots.len()), (0, 2));
+        assert!(cache.find("light").is_some());
         cache.forget("light");
         assert_eq!(cache.weight, 0);
     }
@@ -209,6 +270,6 @@ mod tests {
         cache.insert("b", User::new(2));
         cache.forget("a");
         cache.forget("b");
-        assert!(!cache.holds("a") && !cache.holds("b"));
+        assert!(cache.find("a").is_none() && cache.find("b").is_none());
     }
 }
