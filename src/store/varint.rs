@@ -69,6 +69,21 @@ impl<'a> Cursor<'a> {
         Ok(self.bytes(1)?[0])
     }
 
+    /// Passes over so many integers.
+    pub fn skip(&mut self, integers: usize) -> Result<()> {
+        let mut left = integers;
+        for (i, byte) in self.rest.iter().enumerate() {
+            if left == 0 {
+                self.rest = &self.rest[i..];
+                return Ok(());
+            }
+            // The last byte of an integer.
+            left -= usize::from(*byte < 0x80);
+        }
+        self.rest = &[];
+        if left == 0 { Ok(()) } else { Err(damaged()) }
+    }
+
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(damaged)?;
         self.rest = rest;
@@ -98,6 +113,10 @@ mod tests {
             assert_eq!((cursor.u64(), cursor.signed()), (Ok(value), Ok(value as i64)));
         }
         assert!(cursor.is_empty() && cursor.u64().is_err());
+        let mut cursor = Cursor::new(&out);
+        assert_eq!((cursor.skip(4), cursor.u64()), (Ok(()), Ok(127)));
+        assert_eq!((cursor.skip(0), cursor.u64(), cursor.skip(8)), (Ok(()), Ok(127 << 1), Ok(())));
+        assert!(cursor.is_empty() && cursor.skip(0).is_ok() && cursor.skip(1).is_err());
         assert!(Cursor::new(&[0x80]).u64().is_err() && Cursor::new(&[0xff; 11]).u64().is_err());
     }
 }

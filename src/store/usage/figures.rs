@@ -8,7 +8,7 @@ pub use super::check::check;
 use super::gather::{Gathered, Source};
 pub use super::groups::{groups, visit_groups};
 use super::lattice::{ANY, Cell, FIRST_NAME, SERVICE_IDS_MAX, TEAM_IDS_MAX};
-use super::presence::Presence;
+use super::presence::{KnownUser, OneUser, UserRows};
 use super::rollup::Overlay;
 pub use super::series::series;
 use super::sets::UserBits;
@@ -40,15 +40,20 @@ pub fn figures(snapshot: &UsageSnapshot, range: DateRange, filter: &UsageFilter)
     }
     let figures = match Selection::of(snapshot, filter)? {
         Selection::Nothing => Figures::default(),
-        Selection::User(user, cell) => Presence::load(snapshot, &user, cell, range)?.figures(range),
+        Selection::User(user, cell) => user.figures(cell, range)?,
         Selection::Everyone(cell) => everyone(&snapshot.source(), cell, range)?.ok_or_else(damaged)?,
     };
     kept.keep_answer(range, filter, figures);
     Ok(figures)
 }
 
-/// The same without a transaction; None if something that it takes is not in memory.
-pub fn figures_in_memory(overlay: &Overlay, range: DateRange, filter: &UsageFilter) -> Result<Option<Figures>> {
+/// The same without a transaction; None if something that it takes is not in memory. `known`: a user who is.
+pub fn figures_in_memory(
+    overlay: &Overlay,
+    known: Option<&KnownUser>,
+    range: DateRange,
+    filter: &UsageFilter,
+) -> Result<Option<Figures>> {
     let kept = &overlay.kept;
     if let Some(figures) = kept.answer(range, filter) {
         return Ok(Some(figures));
@@ -56,12 +61,15 @@ pub fn figures_in_memory(overlay: &Overlay, range: DateRange, filter: &UsageFilt
     let id = |kind, name: Option<&Id>| name.map_or(Some(Some(ANY)), |name| kept.name_id(kind, name));
     let team = id(GroupBy::Team, filter.team_id.as_ref());
     let service = id(GroupBy::Service, filter.service.as_ref());
-    let figures = match (&filter.user_id, team, service) {
-        (None, Some(Some(team)), Some(Some(service))) => {
-            everyone(&Source { conn: None, overlay }, Cell::new(team, service), range)?
-        }
-        (None, Some(_), Some(_)) => Some(Figures::default()),
-        _ => None,
+    let (Some(team), Some(service)) = (team, service) else { return Ok(None) };
+    let cell = team.zip(service).map(|(team, service)| Cell::new(team, service));
+    let figures = match (cell, &filter.user_id) {
+        (None, _) => Some(Figures::default()),
+        (Some(cell), None) => everyone(&Source { conn: None, overlay }, cell, range)?,
+        (Some(cell), Some(user_id)) => match known.filter(|known| known.user_id == *user_id) {
+            Some(known) => Some(known.figures(cell, range)?),
+            None => None,
+        },
     };
     figures.into_iter().for_each(|figures| kept.keep_answer(range, filter, figures));
     Ok(figures)
@@ -117,7 +125,7 @@ pub(super) enum Selection {
     /// A name in it was never sent.
     Nothing,
     Everyone(Cell),
-    User(Box<User>, Cell),
+    User(Box<OneUser>, Cell),
 }
 
 impl Selection {
@@ -127,7 +135,8 @@ impl Selection {
         let (Some(team), Some(service)) = (team, service) else { return Ok(Selection::Nothing) };
         let cell = Cell::new(team, service);
         let Some(user_id) = &filter.user_id else { return Ok(Selection::Everyone(cell)) };
-        let user = User::find(snapshot.conn, snapshot.key, user_id)?;
+        let (_, rows) = UserRows::find(snapshot.conn, snapshot.key, user_id)?;
+        let user = OneUser::new(rows, snapshot.overlay)?;
         Ok(user.map_or(Selection::Nothing, |user| Selection::User(Box::new(user), cell)))
     }
 }

@@ -7,7 +7,6 @@ use rusqlite::{Connection, Row};
 use super::every_user::visit_users;
 use super::figures::{Selection, UsageSnapshot, cell_figures};
 use super::lattice::{ANY, Cell, FIRST_NAME, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
-use super::presence::Presence;
 use super::sets::UserBits;
 use super::user_groups::user_groups;
 use crate::error::Result;
@@ -63,7 +62,7 @@ fn few_groups(
     let mut groups = match (selection, by) {
         (Selection::Nothing, _) => vec![],
         (Selection::User(user, cell), GroupBy::User) => {
-            let figures = Presence::load(snapshot, user, *cell, range)?.figures(range);
+            let figures = user.figures(*cell, range)?;
             vec![Group { id: filter.user_id.clone(), figures }]
         }
         (Selection::Everyone(cell), _) => {
@@ -72,10 +71,7 @@ fn few_groups(
             let figures = |cell| cell_figures(snapshot, cell, range, &irregular, &mut bits);
             groups_by_name(snapshot.conn, *cell, by, figures)?
         }
-        (Selection::User(user, cell), _) => {
-            let figures = |cell| Ok(Presence::load(snapshot, user, cell, range)?.figures(range));
-            groups_by_name(snapshot.conn, *cell, by, figures)?
-        }
+        (Selection::User(user, cell), _) => groups_by_name(snapshot.conn, *cell, by, |cell| user.figures(cell, range))?,
     };
     groups.retain(|group| group.figures != Figures::default());
     Ok(groups)

@@ -29,6 +29,7 @@ mod gather;
 mod groups;
 mod history;
 mod history_codec;
+mod history_walk;
 pub mod horizon;
 mod idle_users;
 pub mod inspect;
@@ -41,7 +42,7 @@ mod node;
 mod node_reads;
 mod overlay;
 mod packed_delta;
-mod presence;
+pub mod presence;
 mod rebuild;
 pub mod rollup;
 #[cfg(test)]

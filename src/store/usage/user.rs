@@ -212,7 +212,7 @@ const SELECT_IRREGULAR: &str = "
     from usage_user where irregular = 1 and deactivated_at < :start";
 
 /// From the columns in the order of the statements above.
-fn from_row(row: &Row) -> Result<User> {
+pub fn from_row(row: &Row) -> Result<User> {
     let timestamp = |column: usize| -> Result<Option<Timestamp>> {
         let micros: Option<i64> = row.get(column)?;
         micros.map(|micros| Timestamp::from_unix_micros(micros).ok_or_else(damaged)).transpose()
