@@ -22,14 +22,17 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Cursor<'a> {
         Cursor { rest: bytes }
     }
 
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -56,20 +59,24 @@ impl<'a> Cursor<'a> {
         Err(damaged())
     }
 
+    #[inline]
     pub fn u32(&mut self) -> Result<u32> {
         u32::try_from(self.u64()?).map_err(|_| damaged())
     }
 
+    #[inline]
     pub fn signed(&mut self) -> Result<i64> {
         let value = self.u64()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
+    #[inline]
     pub fn byte(&mut self) -> Result<u8> {
         Ok(self.bytes(1)?[0])
     }
 
     /// Passes over so many integers.
+    #[inline]
     pub fn skip(&mut self, integers: usize) -> Result<()> {
         let mut left = integers;
         for (i, byte) in self.rest.iter().enumerate() {
@@ -84,6 +91,7 @@ impl<'a> Cursor<'a> {
         if left == 0 { Ok(()) } else { Err(damaged()) }
     }
 
+    #[inline]
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(damaged)?;
         self.rest = rest;

@@ -168,6 +168,7 @@ fn get_extras(cursor: &mut Cursor, day: Day, cells: &[Cell], extras: &mut Vec<Da
 }
 
 /// Small enough that no sum of them overflows.
+#[inline]
 pub fn get_count(cursor: &mut Cursor) -> Result<i64> {
     i32::try_from(cursor.signed()?).map(i64::from).map_err(|_| damaged())
 }

@@ -33,18 +33,27 @@ struct Walk<'a> {
     /// Of the day before.
     index: u32,
     team: u32,
-    /// Of the last day that told its own.
-    pairs: Vec<(u32, u32)>,
+    pairs: Pairs,
     /// Whether an event of these counts in the cell.
     is_active: bool,
-    /// Room for the services among them.
-    services: Vec<u32>,
+}
+
+/// Of the last day that told its own: what says where extras of cells stand.
+#[derive(Default)]
+struct Pairs {
+    len: usize,
+    teams: usize,
+    /// Of these, those before the cell's.
+    len_before: usize,
+    teams_before: usize,
+    /// The services below [`u64::BITS`], which are all as a rule, as bits; the others, of which some may stand twice.
+    low_services: u64,
+    high_services: Vec<u32>,
 }
 
 impl<'a> Walk<'a> {
     fn new(packed: &'a [u8], cell: Cell) -> Walk<'a> {
-        let cursor = Cursor::new(packed);
-        Walk { cursor, cell, index: 0, team: ANY, pairs: vec![], is_active: false, services: vec![] }
+        Walk { cursor: Cursor::new(packed), cell, index: 0, team: ANY, pairs: Pairs::default(), is_active: false }
     }
 
     /// The next day and the cell's extra there; None behind the last.
@@ -63,17 +72,19 @@ impl<'a> Walk<'a> {
         Ok(Some((self.index, extra)))
     }
 
+    #[inline]
     fn take_pairs(&mut self) -> Result<()> {
         self.pairs.clear();
         self.is_active = false;
         loop {
             let head = self.cursor.u64()?;
-            if head & OTHER_TEAM != 0 {
+            let is_other = head & OTHER_TEAM != 0;
+            if is_other {
                 self.team = self.cursor.u32()?;
             }
             let service = u32::try_from(head >> FLAG_BITS).map_err(|_| damaged())?;
             self.is_active |= self.cell.covers(self.team, service);
-            self.pairs.push((self.team, service));
+            self.pairs.add(self.team, service, is_other, self.cell);
             if head & MORE == 0 {
                 return Ok(());
             }
@@ -87,16 +98,16 @@ impl<'a> Walk<'a> {
             // Every cell that the pairs count in has it.
             return Ok(if self.is_active { n } else { 0 });
         }
-        let (cells, place) = self.places();
+        let services = self.pairs.services();
+        let mut cells = 1 + services + self.pairs.teams + self.pairs.len;
         let mut extra = 0;
-        match place {
-            Some(place) => {
-                self.cursor.skip(place)?;
-                extra = get_count(&mut self.cursor)?;
-                self.cursor.skip(cells - place - 1)?;
-            }
-            None => self.cursor.skip(cells)?,
+        if self.is_active {
+            let place = self.pairs.place(self.cell, services);
+            self.cursor.skip(place)?;
+            extra = get_count(&mut self.cursor)?;
+            cells -= place + 1;
         }
+        self.cursor.skip(cells)?;
         for _ in 0..self.cursor.u64()? {
             let (team, service, n) = (self.cursor.u32()?, self.cursor.u32()?, get_count(&mut self.cursor)?);
             if (team, service) == (self.cell.team(), self.cell.service()) {
@@ -105,37 +116,51 @@ impl<'a> Walk<'a> {
         }
         Ok(extra)
     }
-
-    /// How many cells the pairs count in, and the place of the cell among them, if they count in it. Cells are in order: all
-    /// users; each service; of each team itself, then its pairs.
-    fn places(&mut self) -> (usize, Option<usize>) {
-        self.services.clear();
-        self.services.extend(self.pairs.iter().map(|(_, service)| *service));
-        self.services.sort_unstable();
-        self.services.dedup();
-        let services = self.services.len();
-        let cells = 1 + services + teams_of(&self.pairs) + self.pairs.len();
-        if !self.is_active {
-            return (cells, None);
-        }
-        let (team, service) = (self.cell.team(), self.cell.service());
-        let below = |service: u32| self.services.partition_point(|other| *other < service);
-        let place = match (team, service) {
-            (ANY, ANY) => 0,
-            (ANY, service) => 1 + below(service),
-            (team, service) => {
-                let before = self.pairs.partition_point(|(other, _)| *other < team);
-                let within = self.pairs[before..].partition_point(|pair| *pair < (team, service));
-                1 + services + teams_of(&self.pairs[..before]) + before + if service == ANY { 0 } else { 1 + within }
-            }
-        };
-        (cells, Some(place))
-    }
 }
 
-/// `pairs`: sorted.
-fn teams_of(pairs: &[(u32, u32)]) -> usize {
-    pairs.chunk_by(|a, b| a.0 == b.0).count()
+impl Pairs {
+    fn clear(&mut self) {
+        let mut high_services = std::mem::take(&mut self.high_services);
+        high_services.clear();
+        *self = Pairs { high_services, ..Pairs::default() };
+    }
+
+    /// `is_other`: of another team than the pair before, on whatever day.
+    #[inline]
+    fn add(&mut self, team: u32, service: u32, is_other: bool, cell: Cell) {
+        let is_new_team = is_other || self.len == 0;
+        self.len += 1;
+        self.teams += usize::from(is_new_team);
+        self.len_before += usize::from((team, service) < (cell.team(), cell.service()));
+        self.teams_before += usize::from(is_new_team && team < cell.team());
+        match service {
+            0..u64::BITS => self.low_services |= 1 << service,
+            _ => self.high_services.push(service),
+        }
+    }
+
+    /// How many there are.
+    fn services(&mut self) -> usize {
+        self.high_services.sort_unstable();
+        self.high_services.dedup();
+        self.low_services.count_ones() as usize + self.high_services.len()
+    }
+
+    /// The place of a cell that they count in among all such. Cells are in order: all users; each service; of each team
+    /// itself, then its pairs. `services`: as just counted.
+    fn place(&self, cell: Cell, services: usize) -> usize {
+        let (team, service) = (cell.team(), cell.service());
+        match (team, service) {
+            (ANY, ANY) => 0,
+            (ANY, 0..u64::BITS) => 1 + (self.low_services & ((1 << service) - 1)).count_ones() as usize,
+            (ANY, _) => {
+                let high = self.high_services.partition_point(|other| *other < service);
+                1 + self.low_services.count_ones() as usize + high
+            }
+            (_, ANY) => 1 + services + self.teams_before + self.len_before,
+            _ => 1 + services + self.teams_before + 1 + self.len_before,
+        }
+    }
 }
 
 #[cfg(test)]
