@@ -13,6 +13,7 @@ use super::overlay::Overlay;
 use super::sets::{self, UserBits};
 use super::span::{Active, Span, SpanKey, SpanKind};
 use super::totals::load_sums;
+use super::user_sessions;
 use super::user_set::{UserSet, take_out, unite};
 use crate::error::Result;
 use crate::model::{DateRange, Day};
@@ -60,7 +61,7 @@ impl Gathered {
             let (one, several) = match &**span {
                 Span::Users(active) => (Some(&active.users), &[][..]),
                 Span::Days(all) => (None, &all[days.clone()]),
-                Span::Years(_) | Span::Split | Span::Sums(_) => (None, &[][..]),
+                Span::Years(_) | Span::Split | Span::Sums(_) | Span::Sessions(_) => (None, &[][..]),
             };
             one.into_iter().chain(several.iter().map(|(_, active)| &active.users))
         })
@@ -202,6 +203,7 @@ impl Source<'_> {
         let sessions = match key.kind {
             SpanKind::Years => return Ok(Span::Years(node::years(conn, cell)?.into_boxed_slice())),
             SpanKind::Days => return load_days(conn, cell, period(key.start.third_end())),
+            SpanKind::YearSessions | SpanKind::QuarterSessions => return user_sessions::load(self, cell, key.days()),
             SpanKind::Count(kind) => return Ok(Span::Sums(load_sums(conn, kind, cell)?)),
             SpanKind::Whole => {
                 let years = node::years(conn, cell)?;

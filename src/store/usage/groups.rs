@@ -14,8 +14,8 @@ use crate::model::{DateRange, Figures, Group, GroupBy, GroupPage, Id, UsageFilte
 use crate::store::varint::damaged;
 
 /// Groups with at least one figure above zero, by active users, then sessions, descending, then id (none last);
-/// `offset` of them skipped, at most `limit` given. Grouping by user takes some 5 bytes a user, and reads every user-day
-/// of the range in the nodes.
+/// `offset` of them skipped, at most `limit` given. Grouping by user takes a byte and a bit a user, and reads every user-day
+/// of the range that lies in no whole quarter kept in memory.
 pub fn groups(
     snapshot: &UsageSnapshot,
     range: DateRange,

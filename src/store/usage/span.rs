@@ -9,6 +9,7 @@ use super::delta::CountKind;
 use super::lattice::{Cell, CellKey, Level};
 use super::overlay::key_after;
 use super::run::{Run, counts_between};
+use super::user_sessions::SessionCounts;
 use super::user_set::UserSet;
 use crate::model::{DateRange, Day};
 
@@ -27,6 +28,9 @@ pub enum SpanKind {
     Days,
     /// A count over all days.
     Count(CountKind),
+    /// The sessions of each user.
+    YearSessions,
+    QuarterSessions,
 }
 
 /// Names a span of a cell.
@@ -47,6 +51,7 @@ pub enum Span {
     Days(Box<[(Day, Active)]>),
     /// Sums up to and including each day on which the count changes.
     Sums(Box<[(Day, i64)]>),
+    Sessions(SessionCounts),
 }
 
 /// Distinct users, and the sessions that started.
@@ -77,14 +82,14 @@ impl SpanKey {
 
     /// Whether it takes room to unite sets in.
     pub fn is_united(self) -> bool {
-        !matches!(self.kind, SpanKind::Years | SpanKind::Days | SpanKind::Count(_))
+        matches!(self.kind, SpanKind::Whole | SpanKind::Year | SpanKind::Quarter | SpanKind::Month | SpanKind::Third)
     }
 
-    fn days(self) -> DateRange {
+    pub fn days(self) -> DateRange {
         let end = match self.kind {
             SpanKind::Years | SpanKind::Whole | SpanKind::Count(_) => Day::MAX,
-            SpanKind::Year => self.start.year_end(),
-            SpanKind::Quarter => self.start.quarter_end(),
+            SpanKind::Year | SpanKind::YearSessions => self.start.year_end(),
+            SpanKind::Quarter | SpanKind::QuarterSessions => self.start.quarter_end(),
             SpanKind::Month => self.start.month_end(),
             SpanKind::Third | SpanKind::Days => self.start.third_end(),
         };
@@ -104,6 +109,7 @@ impl Span {
                     size_of_val(&**days) + days.iter().map(|(_, active)| active.users.bytes()).sum::<usize>()
                 }
                 Span::Sums(sums) => size_of_val(&**sums),
+                Span::Sessions(counts) => counts.size(),
             }
     }
 }
