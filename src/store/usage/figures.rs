@@ -55,7 +55,10 @@ pub fn figures_in_memory(
     filter: &UsageFilter,
 ) -> Result<Option<Figures>> {
     let kept = &overlay.kept;
-    if let Some(figures) = kept.answer(range, filter) {
+    // Whoever has looked at a user has asked for what is kept before.
+    if known.is_none()
+        && let Some(figures) = kept.answer(range, filter)
+    {
         return Ok(Some(figures));
     }
     let id = |kind, name: Option<&Id>| name.map_or(Some(Some(ANY)), |name| kept.name_id(kind, name));
@@ -75,7 +78,8 @@ pub fn figures_in_memory(
     Ok(figures)
 }
 
-fn everyone(source: &Source, cell: Cell, range: DateRange) -> Result<Option<Figures>> {
+/// The figures of all users under a cell. None if something is not in memory, and there is no transaction to read it in.
+pub(super) fn everyone(source: &Source, cell: Cell, range: DateRange) -> Result<Option<Figures>> {
     let Some(irregular) = source.irregular_before(range.start())? else { return Ok(None) };
     let Some(gathered) = source.gather(cell, range)? else { return Ok(None) };
     let total_sessions = sessions(source, cell, range, &gathered)?;
@@ -164,8 +168,8 @@ fn load_name_id(conn: &Connection, kind: GroupBy, name: &Id) -> Result<Option<u3
     if id.is_some_and(|id| !(FIRST_NAME..ids_max).contains(&id)) { Err(damaged()) } else { Ok(id) }
 }
 
-/// The figures of all users under a cell. `irregular`: users as [`User::irregular_before`] the range's start. `bits`:
-/// room to count in; holds the active users afterwards.
+/// As [`everyone`], for who must know the active ones: `bits` holds them afterwards. `irregular`: users as
+/// [`User::irregular_before`] the range's start.
 pub(super) fn cell_figures(
     snapshot: &UsageSnapshot,
     cell: Cell,

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::kept::Irregular;
 use super::lattice::Cell;
+use super::month_days::Days;
 use super::node;
 use super::node_reads::clip;
 use super::overlay::Overlay;
@@ -14,7 +15,7 @@ use super::sets::{self, UserBits};
 use super::span::{Active, Span, SpanKey, SpanKind};
 use super::totals::load_sums;
 use super::user_sessions;
-use super::user_set::{UserSet, take_out, unite};
+use super::user_set::{SetView, UserSet, may_be_dense, take_out, unite};
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 
@@ -45,25 +46,25 @@ impl Gathered {
 
     /// Takes them out again, as [`take_out`]; only where they are so few that this is quicker than to count all bits.
     pub fn take_out(&self, bits: &mut UserBits) -> Option<u64> {
-        let users: u64 = self.sets().map(UserSet::len).sum();
+        let users: u64 = self.sets().map(|set| set.len()).sum();
         if users <= bits.words().len() as u64 { take_out(self.sets(), bits) } else { None }
     }
 
     /// How many users, where no two sets can share one.
     pub fn users_if_single(&self) -> Option<u64> {
         let mut sets = self.sets().filter(|set| set.len() > 0);
-        let first = sets.next().map_or(0, UserSet::len);
+        let first = sets.next().map_or(0, |set| set.len());
         sets.next().is_none().then_some(first)
     }
 
-    fn sets(&self) -> impl Iterator<Item = &UserSet> {
+    fn sets(&self) -> impl Iterator<Item = SetView<'_>> {
         self.spans.iter().flat_map(|(span, days)| {
             let (one, several) = match &**span {
-                Span::Users(active) => (Some(&active.users), &[][..]),
-                Span::Days(all) => (None, &all[days.clone()]),
-                Span::Years(_) | Span::Split | Span::Sums(_) | Span::Sessions(_) => (None, &[][..]),
+                Span::Users(active) => (Some(active.users.view()), None),
+                Span::Days(all) => (None, Some(all.sets(days.clone()))),
+                Span::Years(_) | Span::Split | Span::Sums(_) | Span::Sessions(_) => (None, None),
             };
-            one.into_iter().chain(several.iter().map(|(_, active)| &active.users))
+            one.into_iter().chain(several.into_iter().flatten())
         })
     }
 
@@ -76,10 +77,9 @@ impl Gathered {
 
     fn add_days(&mut self, span: Arc<Span>, range: DateRange) {
         if let Span::Days(days) = &*span {
-            let start = days.partition_point(|(day, _)| *day < range.start());
-            let end = days.partition_point(|(day, _)| *day <= range.end());
-            self.sessions += days[start..end].iter().map(|(_, active)| active.sessions).sum::<i64>();
-            self.spans.push((span, start..end));
+            let places = days.within(range);
+            self.sessions += days.sessions(places.clone());
+            self.spans.push((span, places));
         }
     }
 }
@@ -152,11 +152,18 @@ impl Source<'_> {
         self.add_parts(cell, SpanKind::Month, (Day::month_start, Day::month_end), range, to, part)
     }
 
+    /// `range`: within a month.
     fn add_thirds(&self, cell: Cell, range: DateRange, to: &mut Gathered) -> Result<bool> {
+        let key = SpanKey { kind: SpanKind::Days, start: range.start().month_start() };
+        let Some(span) = self.span(cell, key)? else { return Ok(false) };
+        let Span::Days(days) = &*span else { return Ok(true) };
+        if !may_be_dense(days.users(days.within(range)), self.overlay.ord_end) {
+            to.add_days(span, range);
+            return Ok(true);
+        }
         let part = |within: DateRange, to: &mut Gathered| {
-            let days = SpanKey { kind: SpanKind::Days, start: within.start().third_start() };
-            let days = self.span(cell, days)?;
-            Ok(days.map(|days| to.add_days(days, within)).is_some())
+            to.add_days(Arc::clone(&span), within);
+            Ok(true)
         };
         self.add_parts(cell, SpanKind::Third, (Day::third_start, Day::third_end), range, to, part)
     }
@@ -198,29 +205,38 @@ impl Source<'_> {
     }
 
     fn load(&self, conn: &Connection, cell: Cell, key: SpanKey) -> Result<Span> {
-        let period = |end: Day| DateRange::new(key.start, end).expect("a period ends behind its start");
-        let mut bits = UserBits::new(if key.is_united() { self.overlay.ord_end } else { 0 });
-        let sessions = match key.kind {
+        let period = key.days();
+        match key.kind {
             SpanKind::Years => return Ok(Span::Years(node::years(conn, cell)?.into_boxed_slice())),
-            SpanKind::Days => return load_days(conn, cell, period(key.start.third_end())),
-            SpanKind::YearSessions | SpanKind::QuarterSessions => return user_sessions::load(self, cell, key.days()),
+            SpanKind::Days => return load_days(conn, cell, period),
+            SpanKind::YearSessions | SpanKind::QuarterSessions => return user_sessions::load(self, cell, period),
             SpanKind::Count(kind) => return Ok(Span::Sums(load_sums(conn, kind, cell)?)),
+            SpanKind::Quarter | SpanKind::Month => {
+                // Without a look at the sets themselves, which are many where cells are small.
+                if !may_be_dense(node::users_of_months(conn, cell, period)?, self.overlay.ord_end) {
+                    return Ok(Span::Split);
+                }
+            }
+            SpanKind::Whole | SpanKind::Year | SpanKind::Third => {}
+        }
+        self.load_users(conn, cell, key)
+    }
+
+    fn load_users(&self, conn: &Connection, cell: Cell, key: SpanKey) -> Result<Span> {
+        let period = key.days();
+        let mut bits = UserBits::new(self.overlay.ord_end);
+        let sessions = match key.kind {
             SpanKind::Whole => {
                 let years = node::years(conn, cell)?;
-                let all = DateRange::new(Day::MIN, Day::MAX).expect("the calendar has days");
-                self.unite_parts(&mut bits, |to| self.add_each_year(cell, &years, all, to))?
+                self.unite_parts(&mut bits, |to| self.add_each_year(cell, &years, period, to))?
             }
-            SpanKind::Year => node::collect(conn, cell, period(key.start.year_end()), &mut bits)?,
-            SpanKind::Quarter => {
-                let quarter = period(key.start.quarter_end());
-                self.unite_parts(&mut bits, |to| self.add_months(cell, quarter, to))?
-            }
-            SpanKind::Month => node::collect_months(conn, cell, period(key.start.month_end()), &mut bits)?,
-            SpanKind::Third => node::collect_months(conn, cell, period(key.start.third_end()), &mut bits)?,
+            SpanKind::Year => node::collect(conn, cell, period, &mut bits)?,
+            SpanKind::Quarter => self.unite_parts(&mut bits, |to| self.add_months(cell, period, to))?,
+            _ => node::collect_months(conn, cell, period, &mut bits)?,
         };
         let users = UserSet::of_bits(&bits);
-        let is_split = matches!(key.kind, SpanKind::Quarter | SpanKind::Third) && !users.is_dense();
-        Ok(if is_split { Span::Split } else { Span::Users(Active { users, sessions }) })
+        let is_kept = matches!(key.kind, SpanKind::Whole | SpanKind::Year) || users.is_dense();
+        Ok(if is_kept { Span::Users(Active { users, sessions }) } else { Span::Split })
     }
 
     fn unite_parts(&self, bits: &mut UserBits, gather: impl FnOnce(&mut Gathered) -> Result<bool>) -> Result<i64> {
@@ -232,11 +248,12 @@ impl Source<'_> {
     }
 }
 
-fn load_days(conn: &Connection, cell: Cell, third: DateRange) -> Result<Span> {
-    let mut days = vec![];
-    node::for_each_dated_set(conn, cell, third, |day, packed, sessions| {
-        days.push((day, Active { users: UserSet::new(&sets::decode(packed)?), sessions }));
-        Ok(())
+fn load_days(conn: &Connection, cell: Cell, month: DateRange) -> Result<Span> {
+    let mut days = Days::new(month.start());
+    let mut users = vec![];
+    node::for_each_dated_set(conn, cell, month, |day, packed, sessions| {
+        sets::decode_into(packed, &mut users)?;
+        days.push(day, &users, sessions)
     })?;
-    Ok(Span::Days(days.into_boxed_slice()))
+    Ok(Span::Days(days.finish()))
 }

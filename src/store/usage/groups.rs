@@ -5,9 +5,8 @@ use std::cmp::Reverse;
 use rusqlite::{Connection, Row};
 
 use super::every_user::visit_users;
-use super::figures::{Selection, UsageSnapshot, cell_figures};
+use super::figures::{Selection, UsageSnapshot, everyone};
 use super::lattice::{ANY, Cell, FIRST_NAME, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
-use super::sets::UserBits;
 use super::user_groups::user_groups;
 use crate::error::Result;
 use crate::model::{DateRange, Figures, Group, GroupBy, GroupPage, Id, UsageFilter};
@@ -66,9 +65,8 @@ fn few_groups(
             vec![Group { id: filter.user_id.clone(), figures }]
         }
         (Selection::Everyone(cell), _) => {
-            let irregular = snapshot.source().irregular_before(range.start())?.ok_or_else(damaged)?;
-            let mut bits = UserBits::new(snapshot.overlay.ord_end);
-            let figures = |cell| cell_figures(snapshot, cell, range, &irregular, &mut bits);
+            let source = snapshot.source();
+            let figures = |cell| everyone(&source, cell, range)?.ok_or_else(damaged);
             groups_by_name(snapshot.conn, *cell, by, figures)?
         }
         (Selection::User(user, cell), _) => groups_by_name(snapshot.conn, *cell, by, |cell| user.figures(cell, range))?,

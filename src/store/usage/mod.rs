@@ -37,6 +37,7 @@ mod kept;
 pub mod lattice;
 #[cfg(test)]
 mod model_test;
+mod month_days;
 mod most_sessions;
 mod names;
 mod node;

@@ -6,10 +6,8 @@
 use std::ops::Range;
 
 use super::sets::UserBits;
-use super::user_sessions::SessionCounts;
+use super::user_sessions::{BLOCK, SessionCounts};
 
-/// Bytes whose greatest is found at once.
-const BLOCK: usize = 64;
 const VALUES: usize = 1 << u8::BITS;
 
 /// The active users at these places of the order by sessions, most first, and those who tie with them as far as a byte
@@ -17,7 +15,7 @@ const VALUES: usize = 1 << u8::BITS;
 /// behind the last of them.
 pub fn around(counts: &SessionCounts, active: &UserBits, places: &Range<u64>) -> (Vec<u32>, u64) {
     let bytes = counts.bytes();
-    let greatest: Vec<u8> = bytes.chunks(BLOCK).map(|block| block.iter().copied().fold(0, u8::max)).collect();
+    let greatest = greatest_of_blocks(bytes, active);
     let least = nth_greatest(&greatest, places.end).max(1);
     let (values, before) = within(&users_by_value(bytes, &greatest, least), places);
     let mut ords = vec![];
@@ -30,6 +28,15 @@ pub fn around(counts: &SessionCounts, active: &UserBits, places: &Range<u64>) ->
         }
     });
     (ords, before)
+}
+
+fn greatest_of_blocks(bytes: &[u8], active: &UserBits) -> Vec<u8> {
+    let greatest = |(block, users): (&[u8], &u64)| match users {
+        // Where a day or two are asked for, most are so.
+        0 => 0,
+        _ => block.iter().copied().fold(0, u8::max),
+    };
+    bytes.chunks(BLOCK).zip(active.words()).map(greatest).collect()
 }
 
 /// At least `n` values are no less; 0 if there are not so many.

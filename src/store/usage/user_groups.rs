@@ -81,10 +81,6 @@ impl Ranking {
         let mut active = UserBits::new(snapshot.overlay.ord_end);
         let all = cell_figures(snapshot, cell, range, &irregular, &mut active)?;
         let sessions = sessions_by_user(snapshot, range, cell)?;
-        // Users partition the cell: what they come to is what it says.
-        if sessions.sum() != all.total_sessions {
-            return Err(damaged());
-        }
         let mut ranking = Ranking {
             range,
             cell,
@@ -98,7 +94,11 @@ impl Ranking {
             erased_ords: load_erased(snapshot.conn)?,
         };
         let erased = ranking.take_erased(snapshot.conn)?;
-        ranking.take_passive(snapshot.conn)?;
+        let of_passive = ranking.take_passive(snapshot.conn)?;
+        // Users partition the cell: what they come to is what it says.
+        if erased.total_sessions + of_passive + ranking.sessions.sum(&ranking.active) != all.total_sessions {
+            return Err(damaged());
+        }
         let counted = erased.total_users + ranking.active_len + ranking.passive_in_total.len() as u64;
         ranking.idle = all.total_users.checked_sub(counted).ok_or_else(damaged)?;
         ranking.erased = (erased != Figures::default()).then_some(erased);
@@ -118,7 +118,8 @@ impl Ranking {
         Ok(sum)
     }
 
-    fn take_passive(&mut self, conn: &Connection) -> Result<()> {
+    /// Takes those without activity apart, and gives the sum of their sessions.
+    fn take_passive(&mut self, conn: &Connection) -> Result<u64> {
         let mut passive = self.sessions.perhaps_passive().to_vec();
         passive.retain(|ord| !self.active.contains(*ord));
         for ord in passive {
@@ -131,7 +132,7 @@ impl Ranking {
             }
         }
         self.passive.sort_unstable_by_key(|user| (Reverse(user.sessions), user.ord));
-        Ok(())
+        Ok(self.passive.iter().map(|user| u64::from(user.sessions)).sum())
     }
 
     fn seen_len(&self) -> u64 {

@@ -11,7 +11,7 @@ use super::gather::Source;
 use super::lattice::Cell;
 use super::node;
 use super::node_reads::clip;
-use super::sets;
+use super::sets::{self, UserBits};
 use super::span::{Span, SpanKey, SpanKind};
 use crate::error::Result;
 use crate::model::DateRange;
@@ -19,6 +19,8 @@ use crate::store::varint::damaged;
 
 /// What stands in a user's byte if it has so many sessions or more.
 pub const MANY: u8 = u8::MAX;
+/// Bytes that are looked at together: those of a word of [`UserBits`].
+pub const BLOCK: usize = u64::BITS as usize;
 /// Counts are kept where there is an active day of somebody for so many bytes at the least: adding them takes no longer
 /// than adding those days.
 const BYTES_PER_USER_DAY: usize = 8;
@@ -80,8 +82,10 @@ impl SessionCounts {
         &self.perhaps_passive
     }
 
-    pub fn sum(&self) -> u64 {
-        let bytes: u64 = self.bytes.iter().map(|byte| u64::from(*byte)).sum();
+    /// All sessions, where nobody has any but for these users and their neighbours.
+    pub fn sum(&self, users: &UserBits) -> u64 {
+        let blocks = self.bytes.chunks(BLOCK).zip(users.words()).filter(|(_, users)| **users != 0);
+        let bytes = blocks.map(|(block, _)| block.iter().map(|byte| u64::from(*byte)).sum::<u64>()).sum::<u64>();
         bytes + self.many.values().map(|sessions| u64::from(sessions - u32::from(MANY))).sum::<u64>()
     }
 
@@ -213,19 +217,18 @@ impl Sums {
         if *byte == 0 && n > 0 {
             self.perhaps_passive.push(ord);
         }
-        match n {
-            1 if *byte < u8::MAX => *byte += 1,
-            -1 if *byte > 0 => *byte -= 1,
-            _ => self.add_beyond(ord, n.into())?,
+        match (i64::from(*byte) + i64::from(n)).try_into() {
+            Ok(sum) => *byte = sum,
+            Err(_) => self.add_beyond(ord, n.into())?,
         }
         Ok(())
     }
 
     fn add(&mut self, ord: u32, n: i64) -> Result<()> {
         let byte = self.bytes.get_mut(ord as usize).ok_or_else(damaged)?;
-        match n {
-            1 if *byte < u8::MAX => *byte += 1,
-            _ => self.add_beyond(ord, n)?,
+        match i64::from(*byte).saturating_add(n).try_into() {
+            Ok(sum) => *byte = sum,
+            Err(_) => self.add_beyond(ord, n)?,
         }
         Ok(())
     }
@@ -237,7 +240,6 @@ impl Sums {
     }
 
     fn add_all(&mut self, kept: &SessionCounts) -> Result<()> {
-        const BLOCK: usize = 64;
         let bytes = self.bytes.get_mut(..kept.bytes.len()).ok_or_else(damaged)?;
         for (index, (to, from)) in bytes.chunks_mut(BLOCK).zip(kept.bytes.chunks(BLOCK)).enumerate() {
             // Without a branch for each, so that many are added at once.
@@ -298,11 +300,13 @@ mod tests {
             let mut sums = Sums::new(all.len() as u32 + 1);
             parts.iter().try_for_each(|part| sums.add_all(part))?;
             let mut found = sums.finish()?;
+            let mut everybody = UserBits::new(all.len() as u32 + 1);
+            (0..all.len() as u32).try_for_each(|ord| everybody.insert(ord))?;
             for (ord, sessions) in (0..).zip(&all) {
                 prop_assert_eq!(found.of(ord), Some(sessions.0 + sessions.1 + sessions.2));
             }
             let sum = |from: u64| all.iter().map(|all| u64::from(all.0 + all.1 + all.2)).filter(move |n| *n >= from);
-            prop_assert_eq!(found.sum(), sum(0).sum::<u64>());
+            prop_assert_eq!(found.sum(&everybody), sum(0).sum::<u64>());
             for from in [1, 255, 256, 1_000] {
                 prop_assert_eq!(found.users_from(from), sum(from).count() as u64);
             }

@@ -32,20 +32,16 @@ enum Form {
 impl UserSet {
     /// Of a strictly ascending list of ords.
     pub fn new(users: &[u32]) -> UserSet {
-        let (Some(first), Some(last)) = (users.first(), users.last()) else {
-            return UserSet { form: Form::Steps(Box::default()), len: 0 };
-        };
-        let base = (first / WORD_BITS) as usize;
-        let words_len = (last / WORD_BITS) as usize - base + 1;
         let len = users.len() as u32;
-        if is_dense(users.len(), words_len) {
-            let mut words = vec![0; words_len].into_boxed_slice();
-            for ord in users {
-                words[(ord / WORD_BITS) as usize - base] |= 1 << (ord % WORD_BITS);
-            }
-            return UserSet { form: Form::Words { base, words }, len };
+        if !is_dense_list(users) {
+            return UserSet { form: Form::Steps(steps(users.iter().copied(), users.len())), len };
         }
-        UserSet { form: Form::Steps(steps(users.iter().copied(), users.len())), len }
+        let (base, last) = (users[0] / WORD_BITS, users[users.len() - 1] / WORD_BITS);
+        let mut words = vec![0; (last - base) as usize + 1].into_boxed_slice();
+        for ord in users {
+            words[(ord / WORD_BITS - base) as usize] |= 1 << (ord % WORD_BITS);
+        }
+        UserSet { form: Form::Words { base: base as usize, words }, len }
     }
 
     pub fn of_bits(bits: &UserBits) -> UserSet {
@@ -60,21 +56,17 @@ impl UserSet {
         UserSet { form, len: len as u32 }
     }
 
-    /// Distinct users.
-    pub fn len(&self) -> u64 {
-        self.len.into()
-    }
-
     /// Whether it is so dense that uniting it with another takes no longer for its size.
     pub fn is_dense(&self) -> bool {
         matches!(self.form, Form::Words { .. })
     }
 
-    fn steps(&self) -> Option<&[u16]> {
-        match &self.form {
-            Form::Steps(steps) => Some(steps),
-            Form::Words { .. } => None,
-        }
+    pub fn view(&self) -> SetView<'_> {
+        let form = match &self.form {
+            Form::Steps(steps) => FormView::Steps(steps),
+            Form::Words { base, words } => FormView::Words(*base, words),
+        };
+        SetView { form, len: self.len }
     }
 
     /// In memory, what stands elsewhere than in the value itself.
@@ -86,12 +78,68 @@ impl UserSet {
     }
 }
 
+/// A set wherever it stands.
+#[derive(Clone, Copy)]
+pub struct SetView<'a> {
+    form: FormView<'a>,
+    len: u32,
+}
+
+#[derive(Clone, Copy)]
+enum FormView<'a> {
+    Steps(&'a [u16]),
+    Words(usize, &'a [u64]),
+}
+
+impl<'a> SetView<'a> {
+    /// As [`append`] has put them down; `len`: how many users they are.
+    pub fn of_steps(steps: &'a [u16], len: u32) -> SetView<'a> {
+        SetView { form: FormView::Steps(steps), len }
+    }
+
+    /// Distinct users.
+    pub fn len(&self) -> u64 {
+        self.len.into()
+    }
+
+    fn steps(self) -> Option<&'a [u16]> {
+        match self.form {
+            FormView::Steps(steps) => Some(steps),
+            FormView::Words(..) => None,
+        }
+    }
+}
+
+/// Puts a strictly ascending list of ords down as steps behind others; unless it is dense: then its set is given.
+pub fn append(users: &[u32], steps: &mut Vec<u16>) -> Option<UserSet> {
+    if is_dense_list(users) {
+        return Some(UserSet::new(users));
+    }
+    put_steps(users.iter().copied(), steps);
+    None
+}
+
+/// Whether the union of sets with so many users in all might be dense among all users below an ord.
+pub fn may_be_dense(users: u64, ord_end: u32) -> bool {
+    is_dense(users as usize, (ord_end / WORD_BITS) as usize)
+}
+
+fn is_dense_list(users: &[u32]) -> bool {
+    let (Some(first), Some(last)) = (users.first(), users.last()) else { return false };
+    is_dense(users.len(), (last / WORD_BITS - first / WORD_BITS) as usize + 1)
+}
+
 fn is_dense(users: usize, words: usize) -> bool {
     users > 0 && words * size_of::<u64>() <= WORDS_WEIGHT * users * size_of::<u16>()
 }
 
 fn steps(users: impl Iterator<Item = u32>, len: usize) -> Box<[u16]> {
     let mut steps = Vec::with_capacity(len + 16);
+    put_steps(users, &mut steps);
+    steps.into_boxed_slice()
+}
+
+fn put_steps(users: impl Iterator<Item = u32>, steps: &mut Vec<u16>) {
     let mut previous = 0;
     for ord in users {
         let mut step = ord - previous;
@@ -102,22 +150,29 @@ fn steps(users: impl Iterator<Item = u32>, len: usize) -> Box<[u16]> {
         steps.push(step as u16);
         previous = ord;
     }
-    steps.into_boxed_slice()
 }
 
+/// A list with fewer steps for each block is not worth the way through the blocks.
+const STEPS_PER_BLOCK_MIN: usize = 32;
+
 /// Adds the users of all sets to the bitset. Errors if there is one that it has no room for: an ord that was never given.
-pub fn unite<'a>(sets: impl IntoIterator<Item = &'a UserSet>, bits: &mut UserBits) -> Result<()> {
+pub fn unite<'a>(sets: impl IntoIterator<Item = SetView<'a>>, bits: &mut UserBits) -> Result<()> {
     let mut dense = vec![];
     let mut sparse = vec![];
+    let short = STEPS_PER_BLOCK_MIN * bits.words().len().div_ceil(BLOCK_WORDS);
     for set in sets {
-        match &set.form {
-            Form::Words { base, words } => dense.push((*base, &**words)),
-            Form::Steps(steps) => sparse.push(Walk { steps: steps.iter(), at: 0 }),
+        match set.form {
+            FormView::Words(base, words) => dense.push((base, words)),
+            FormView::Steps(steps) if steps.len() < short => insert_each(steps, bits)?,
+            FormView::Steps(steps) => sparse.push(Walk { steps: steps.iter(), at: 0 }),
         }
     }
     let room = bits.words().len();
     if dense.iter().any(|(base, words)| base + words.len() > room) {
         return Err(damaged());
+    }
+    if dense.is_empty() && sparse.is_empty() {
+        return Ok(());
     }
     for (index, block) in bits.words_mut().chunks_mut(BLOCK_WORDS).enumerate() {
         let start = index * BLOCK_WORDS;
@@ -128,10 +183,21 @@ pub fn unite<'a>(sets: impl IntoIterator<Item = &'a UserSet>, bits: &mut UserBit
     if are_united { bits.check_end() } else { Err(damaged()) }
 }
 
+fn insert_each(steps: &[u16], bits: &mut UserBits) -> Result<()> {
+    let mut at = 0;
+    for step in steps {
+        at += u32::from(*step);
+        if *step != STEP_ON {
+            bits.insert(at)?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes the users of sparse sets out of a bitset again; gives how many were in it. None, and nothing is done, if any of
 /// the sets is dense.
-pub fn take_out<'a>(sets: impl IntoIterator<Item = &'a UserSet>, bits: &mut UserBits) -> Option<u64> {
-    let lists: Option<Vec<&[u16]>> = sets.into_iter().map(UserSet::steps).collect();
+pub fn take_out<'a>(sets: impl IntoIterator<Item = SetView<'a>>, bits: &mut UserBits) -> Option<u64> {
+    let lists: Option<Vec<&[u16]>> = sets.into_iter().map(SetView::steps).collect();
     let mut taken = 0;
     for steps in lists? {
         let mut at = 0;
@@ -214,7 +280,7 @@ mod tests {
             let kept: Vec<UserSet> = sets.iter().map(|set| UserSet::new(&list(set))).collect();
             let mut bits = UserBits::new(ORD_END);
             before.iter().try_for_each(|ord| bits.insert(*ord))?;
-            unite(&kept, &mut bits)?;
+            unite(kept.iter().map(UserSet::view), &mut bits)?;
             let wanted: BTreeSet<u32> = sets.iter().flatten().chain(&before).copied().collect();
             prop_assert_eq!(bits.iter().collect::<BTreeSet<u32>>(), wanted.clone());
             prop_assert_eq!(UserSet::of_bits(&bits), UserSet::new(&list(&wanted)));
@@ -225,10 +291,10 @@ mod tests {
         fn what_was_united_is_counted_while_it_is_taken_out(sets in proptest::collection::vec(set(), 0..6), gone in set()) {
             let kept: Vec<UserSet> = sets.iter().map(|set| UserSet::new(&list(set))).collect();
             let mut bits = UserBits::new(ORD_END);
-            unite(&kept, &mut bits)?;
+            unite(kept.iter().map(UserSet::view), &mut bits)?;
             gone.iter().for_each(|ord| bits.remove(*ord));
             let wanted = bits.count();
-            match take_out(&kept, &mut bits) {
+            match take_out(kept.iter().map(UserSet::view), &mut bits) {
                 Some(taken) => prop_assert_eq!((taken, bits.count()), (wanted, 0)),
                 None => prop_assert!(bits.count() == wanted && kept.iter().any(UserSet::is_dense)),
             }
@@ -237,7 +303,7 @@ mod tests {
         #[test]
         fn a_set_knows_how_many_it_holds_and_takes_little_room(set in set()) {
             let kept = UserSet::new(&list(&set));
-            prop_assert_eq!(kept.len(), set.len() as u64);
+            prop_assert_eq!(kept.view().len(), set.len() as u64);
             prop_assert!(kept.bytes() <= WORDS_WEIGHT * 2 * (set.len() + 5));
         }
     }
@@ -245,11 +311,11 @@ mod tests {
     #[test]
     fn an_ord_that_was_never_given_is_damage() {
         for users in [vec![640], vec![1, 640], (600..641).collect()] {
-            assert!(unite([&UserSet::new(&users)], &mut UserBits::new(640)).is_err(), "{users:?}");
+            assert!(unite([UserSet::new(&users).view()], &mut UserBits::new(640)).is_err(), "{users:?}");
             // In the last word, where there would be room.
-            assert!(unite([&UserSet::new(&users)], &mut UserBits::new(641)).is_ok(), "{users:?}");
+            assert!(unite([UserSet::new(&users).view()], &mut UserBits::new(641)).is_ok(), "{users:?}");
             let others: Vec<u32> = users.iter().map(|ord| ord + 5).collect();
-            assert!(unite([&UserSet::new(&others)], &mut UserBits::new(643)).is_err(), "{users:?}");
+            assert!(unite([UserSet::new(&others).view()], &mut UserBits::new(643)).is_err(), "{users:?}");
         }
     }
 }
