@@ -14,6 +14,7 @@
 #[path = "shared/client.rs"]
 mod client;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -153,7 +154,7 @@ fn call(client: &mut Client, method: &str, path: &str, body: &str) -> Value {
     serde_json::from_slice(body).expect("JSON")
 }
 
-/// Calls on several threads, each with what `worker` makes for it, so that the nth call is due at n / rate. A call that is
+/// Calls on several threads, each with what `worker` makes for it, so that the nth call is due within the nth part of a second. A call that is
 /// due while all threads wait is late, and is told when it was due.
 fn at_a_rate<T: Send, W: FnMut(u64, Instant) -> T + Send>(
     rate_per_s: u32,
@@ -172,7 +173,7 @@ fn at_a_rate<T: Send, W: FnMut(u64, Instant) -> T + Send>(
             if nth >= calls {
                 return found;
             }
-            let due = begun + Duration::from_nanos(1_000_000_000 * nth / u64::from(rate_per_s));
+            let due = begun + due_after(nth, rate_per_s, threads);
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             found.push(worker(nth, due));
         }
@@ -182,6 +183,15 @@ fn at_a_rate<T: Send, W: FnMut(u64, Instant) -> T + Send>(
         let threads: Vec<_> = workers.into_iter().map(|worker| scope.spawn(move || work(worker))).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("a worker")).collect()
     })
+}
+
+/// Somewhere within the nth of so many parts of a second, by chance, but the same in every run: calls of several kinds at
+/// one rate would else always meet, or never.
+fn due_after(nth: u64, rate_per_s: u32, seed: u32) -> Duration {
+    let part_ns = 1_000_000_000 / u64::from(rate_per_s);
+    let mut chance = DefaultHasher::new();
+    (nth, seed).hash(&mut chance);
+    Duration::from_nanos(part_ns * nth + chance.finish() % part_ns)
 }
 
 /// 30 days up to the day on which events come in, or some days before: no two in a row are the same.

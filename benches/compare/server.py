@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -26,15 +27,22 @@ class Server:
     """Serves a database while it is entered; the key holds every scope. Requests are authorised and counted against the highest
     limit that there is, a million a minute of each key: whoever asks faster takes several keys."""
 
-    def __init__(self, programs: Programs, database: Path) -> None:
+    def __init__(self, programs: Programs, database: Path, before_start: Callable[[], None] | None = None) -> None:
         self.program = str(programs.analytics)
         self.database = str(database)
         self.environment = {**os.environ, **SETTINGS}
+        self.before_start = before_start
 
     def __enter__(self) -> "Server":
         self.said = open(f"{self.database}.said", "w+b")
         command = [self.program, "serve", "--database", self.database]
-        self.process = subprocess.Popen(command, env=self.environment, stdout=subprocess.DEVNULL, stderr=self.said)
+        self.process = subprocess.Popen(
+            command,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=self.said,
+            preexec_fn=self.before_start,
+        )
         try:
             self.url = self._url()
             self.key = self.make_key()

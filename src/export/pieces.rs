@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::Watch;
 use super::stamps::Stamps;
+use crate::clock::give_way;
 use crate::error::{Error, Result};
 use crate::model::{LogFilter, Position, Timestamp};
 use crate::store::{EventRow, Store};
@@ -22,6 +23,8 @@ const THREADS_MAX: usize = 4;
 /// events' size.
 const PIECE_BYTES: usize = 512 * 1024;
 const PIECE_ROWS: u64 = 8_192;
+/// Rows formatted at a stretch, before others may have the processor.
+const STRETCH_ROWS: u64 = 128;
 /// Room for a piece, unless its last event is large.
 const SPARE_BYTES_MAX: usize = PIECE_BYTES + 64 * 1024;
 /// What one thread does at a stretch; about a piece.
@@ -184,6 +187,9 @@ impl<F: Fn(&mut Stamps, &mut Vec<u8>, &EventRow)> Work<'_, F> {
         let rest = store.bulk_snapshot()?.visit_events(filter, *last_seq, run, |event| {
             (self.push_row)(&mut stamps, &mut piece.bytes, event);
             piece.rows += 1;
+            if piece.rows.is_multiple_of(STRETCH_ROWS) {
+                give_way();
+            }
             let is_full = piece.bytes.len() >= PIECE_BYTES || piece.rows == PIECE_ROWS;
             Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;

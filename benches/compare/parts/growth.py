@@ -18,8 +18,8 @@ def measure(bench: Bench) -> None:
         (bench.plan.home / "growth.json").write_text(json.dumps(lines, indent=1))
         _tell_growth(bench, what, grown)
     usage, log = (next(line for line in lines if line["what"] == what) for what in ("usage", "log"))
-    bench.found["cpu.order"] = Measured([usage["in_order_us"]], [usage["bare_us"]])
-    bench.found["cpu.late"] = Measured([usage["late_us"]], [usage["bare_us"]])
+    bench.found["cpu.day.order"] = Measured([usage["in_order_us"]], [usage["bare_us"]])
+    bench.found["cpu.day.late"] = Measured([usage["late_us"]], [usage["bare_us"]])
     bench.found["cpu.log"] = Measured([log["in_order_us"]], [log["bare_us"]])
 
 

@@ -1,4 +1,5 @@
-"""The same over HTTP on one connection, beside a bare hyper that answers the same bytes, request by request."""
+"""The same over HTTP on one connection, beside a bare hyper that answers the same bytes, request by request. Both servers and
+whoever asks share one core."""
 
 import json
 from statistics import median
@@ -7,7 +8,7 @@ from typing import Any
 from aims import ORDERS, RANGES, SCOPES, log_filters
 from bench import Bench
 from plan import Plan
-from programs import run_json
+from programs import on_one_core, run_json
 from questions import DIFFERENT, SCOPE_FILTERS, path
 from rows import Measured
 from server import Server
@@ -22,9 +23,9 @@ def measure(bench: Bench) -> None:
     kinds = _summaries() | _pages(bench.plan)
     file = bench.scratch("http") / "kinds.json"
     file.write_text(json.dumps([{"name": name, "paths": paths} for name, paths in kinds.items()]))
-    with Server(bench.programs, bench.product.database) as server:
+    with Server(bench.programs, bench.product.database, on_one_core) as server:
         command = [bench.programs.bench("wire"), "--url", server.url, "--key", server.key, "--kinds", str(file)]
-        found = run_json([*command, "--requests", str(REQUESTS), "--rounds", str(bench.plan.rounds)])
+        found = run_json([*command, "--requests", str(REQUESTS), "--rounds", str(bench.plan.rounds)], preexec_fn=on_one_core)
     timed = {kind["name"]: kind for kind in found}
     for name in _summaries():
         bench.found[name] = _beside_bare(timed[name])

@@ -1,4 +1,5 @@
-"""Durable ingest over HTTP beside an empty POST and beside bare inserts (`benches/ingest`), and imports beside HTTP."""
+"""Durable ingest over HTTP beside an empty POST and beside bare inserts, its CPU in process beside the same
+(`benches/ingest`), and imports beside HTTP."""
 
 import itertools
 import json
@@ -16,11 +17,12 @@ QUICK_IMPORT_LINES = 200_000
 
 
 # Rows of benches/ingest: how many connections their group begins with, and their name.
-ONE, BATCH = "64", "8"
+ONE, BATCH, CPU = "64", "8", "2,000"
 
 
 def measure(bench: Bench) -> None:
-    rates = _over_http(bench)
+    rows = _rows(bench)
+    rates = {key: row["per_second"] for key, row in rows.items()}
     pairs = {
         "ingest.one": ((ONE, "usage"), (ONE, "empty batch")),
         "ingest.one.log": ((ONE, "log"), (ONE, "empty batch")),
@@ -29,28 +31,30 @@ def measure(bench: Bench) -> None:
     }
     for key, (ours, reference) in pairs.items():
         bench.found[key] = Measured(rates[ours], rates[reference], is_paired=False)
+    for key, name in {"cpu.order": "in order", "cpu.late": "late by days"}.items():
+        bench.found[key] = Measured(rows[CPU, name]["cpu_us"], rows[CPU, "bare table"]["cpu_us"], is_paired=False)
     for kind, name, file in (("usage", "usage", "usage.ndjson"), ("events", "log", "events.ndjson")):
         imported = [_import(bench, kind, bench.plan.data / file) for _ in range(bench.plan.rounds)]
         bench.found[f"import.{name}"] = Measured(imported, rates[BATCH, name], is_paired=False)
 
 
-def _over_http(bench: Bench) -> dict[tuple[str, str], list[float]]:
-    """Lowest, median and highest rate of each row."""
+def _rows(bench: Bench) -> dict[tuple[str, str], dict[str, Any]]:
+    """Lowest, median and highest rate and CPU of each row."""
     file = bench.scratch("ingest") / "ingest.json"
     command = [
         bench.programs.bench("ingest"),
         "--only",
-        "single,batch",
+        "single,batch,cpu",
         "--rounds",
         str(bench.plan.rounds),
         "--json",
         str(file),
     ]
     if bench.plan.quick:
-        command += ["--requests", "4000", "--batches", "40"]
+        command += ["--requests", "4000", "--batches", "40", "--events", "50000", "--history", "50000"]
     run([*command, "--directory", str(file.parent)])
     rows: list[dict[str, Any]] = json.loads(file.read_text())
-    return {(row["group"].split()[0], row["name"]): row["per_second"] for row in rows}
+    return {(row["group"].split()[0], row["name"]): row for row in rows}
 
 
 def _import(bench: Bench, kind: str, file: Path) -> float:

@@ -13,12 +13,15 @@ pub use self::row::UsageRow;
 use super::csv::{self, BYTE_ORDER_MARK, LINE_END};
 use super::sink::Sink;
 use super::{Assignment, Watch, Written};
+use crate::clock::give_way;
 use crate::error::Result;
 use crate::model::{CsvOptions, DateRange, Figures, GroupBy, Interval, UsageExport, UsageRows};
 use crate::store::{Revision, Snapshot, Store};
 
 /// Series are computed for so many periods at a time.
 const PERIODS_AT_ONCE: usize = 16_384;
+/// Rows written at a stretch, before others may have the processor.
+const ROWS_PER_STRETCH: u64 = 128;
 /// Rows written in one turn.
 const ROWS_PER_TURN: u64 = 5_000;
 
@@ -103,6 +106,9 @@ pub fn for_each_row(rows: &mut Rows, watch: &Watch, mut visit: impl FnMut(&Usage
                 return Ok(());
             };
             visit(&row)?;
+            if done % ROWS_PER_STRETCH == 0 {
+                give_way();
+            }
         }
         watch.add_rows(ROWS_PER_TURN);
     }

@@ -10,6 +10,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::cells::{ROW_BEGINS, ROW_NUMBER};
 use super::frame::{self, Column, DataSheet, Part, Properties, SHEET_ROWS_MAX, Tail, XlsxResult};
+use crate::clock::give_way;
 use crate::error::{Error, Result};
 use crate::export::Written;
 use crate::export::sink::Sink;
@@ -160,6 +161,7 @@ impl Book {
 
     fn flush(&mut self) -> Result<()> {
         self.zip.write_all(&self.buffer).map_err(|e| cannot_pack(e.into()))?;
+        give_way();
         self.sheet_bytes += self.buffer.len() as u64;
         self.buffer.clear();
         self.failure.check()

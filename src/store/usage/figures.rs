@@ -83,12 +83,13 @@ pub(super) fn everyone(source: &Source, cell: Cell, range: DateRange) -> Result<
     let Some(irregular) = source.irregular_before(range.start())? else { return Ok(None) };
     let Some(gathered) = source.gather(cell, range)? else { return Ok(None) };
     let total_sessions = sessions(source, cell, range, &gathered)?;
-    let (total_users, active_users) = match gathered.users_if_single() {
-        // Whom one set holds need not be counted again.
-        Some(users) if irregular.is_empty() && !source.overlay.has_users(cell, range) => {
-            (total_users(source, cell, range, &irregular, |_| false)?, users)
-        }
-        _ => count_users(source, cell, range, &gathered, &irregular)?,
+    let counted = match irregular.is_empty() && !source.overlay.has_users(cell, range) {
+        true => gathered.count(source.overlay.ord_end)?,
+        false => None,
+    };
+    let (total_users, active_users) = match counted {
+        Some(active_users) => (total_users(source, cell, range, &irregular, |_| false)?, active_users),
+        None => count_users(source, cell, range, &gathered, &irregular)?,
     };
     Ok(total_users.map(|total_users| Figures { total_users, active_users, total_sessions }))
 }

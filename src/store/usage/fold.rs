@@ -14,6 +14,7 @@ use super::node::{self, Kind, Node, Section};
 use super::overlay::{Overlay, Sealed};
 use super::sets::{self, UserBits, union_without};
 use super::unit::{DayChange, Unit};
+use crate::clock::give_way;
 use crate::error::Result;
 use crate::model::Day;
 use crate::store::varint::damaged;
@@ -42,6 +43,7 @@ pub fn fold_slice(
             return Ok(false);
         }
         fold_unit(conn, &unit, forms, overlay.ord_end)?;
+        give_way();
         budget = budget.saturating_sub(unit.weight());
         sealed.cell_cursor = unit.end;
     }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::kept::Irregular;
 use super::lattice::Cell;
-use super::month_days::Days;
+use super::month_days::{DayList, Days};
 use super::node;
 use super::node_reads::clip;
 use super::overlay::Overlay;
@@ -15,7 +15,7 @@ use super::sets::{self, UserBits};
 use super::span::{Active, Span, SpanKey, SpanKind};
 use super::totals::load_sums;
 use super::user_sessions;
-use super::user_set::{SetView, UserSet, may_be_dense, take_out, unite};
+use super::user_set::{UserSet, count_united, take_out, unite};
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 
@@ -26,6 +26,9 @@ pub struct Source<'a> {
     pub conn: Option<&'a Connection>,
     pub overlay: &'a Overlay,
 }
+
+/// Where there are fewer users than this, their days serve as well as any union of them.
+const FEW_USERS: u64 = 2_048;
 
 /// From a day to the first, or the last, of its period.
 type Border = fn(Day) -> Day;
@@ -41,30 +44,49 @@ pub struct Gathered {
 impl Gathered {
     /// Adds the users of all spans to the bitset.
     pub fn unite(&self, bits: &mut UserBits) -> Result<()> {
-        unite(self.sets(), bits)
+        unite(self.sets(), bits)?;
+        self.lists().try_for_each(|list| list.insert_into(bits))
     }
 
     /// Takes them out again, as [`take_out`]; only where they are so few that this is quicker than to count all bits.
     pub fn take_out(&self, bits: &mut UserBits) -> Option<u64> {
-        let users: u64 = self.sets().map(|set| set.len()).sum();
-        if users <= bits.words().len() as u64 { take_out(self.sets(), bits) } else { None }
+        let users = self.sets().map(UserSet::len).sum::<u64>() + self.lists().map(|list| list.len()).sum::<u64>();
+        if users > bits.words().len() as u64 {
+            return None;
+        }
+        let taken = take_out(self.sets(), bits)?;
+        Some(taken + self.lists().map(|list| list.take_out_of(bits)).sum::<u64>())
     }
 
-    /// How many users, where no two sets can share one.
-    pub fn users_if_single(&self) -> Option<u64> {
+    /// How many users the spans have together, of all below `ord_end`. None where they must be united to know.
+    pub fn count(&self, ord_end: u32) -> Result<Option<u64>> {
+        if self.lists().next().is_some() {
+            return Ok(None);
+        }
         let mut sets = self.sets().filter(|set| set.len() > 0);
-        let first = sets.next().map_or(0, |set| set.len());
-        sets.next().is_none().then_some(first)
+        match (sets.next(), sets.next()) {
+            (None, _) => Ok(Some(0)),
+            // Whom one set holds need not be counted again.
+            (Some(only), None) => Ok(Some(only.len())),
+            _ => count_united(self.sets(), ord_end).map(Some),
+        }
     }
 
-    fn sets(&self) -> impl Iterator<Item = SetView<'_>> {
+    fn sets(&self) -> impl Iterator<Item = &UserSet> {
         self.spans.iter().flat_map(|(span, days)| {
             let (one, several) = match &**span {
-                Span::Users(active) => (Some(active.users.view()), None),
+                Span::Users(active) => (Some(&active.users), None),
                 Span::Days(all) => (None, Some(all.sets(days.clone()))),
                 Span::Years(_) | Span::Split | Span::Sums(_) | Span::Sessions(_) => (None, None),
             };
             one.into_iter().chain(several.into_iter().flatten())
+        })
+    }
+
+    fn lists(&self) -> impl Iterator<Item = DayList<'_>> {
+        self.spans.iter().flat_map(|(span, days)| {
+            let lists = if let Span::Days(all) = &**span { Some(all.lists(days.clone())) } else { None };
+            lists.into_iter().flatten()
         })
     }
 
@@ -157,7 +179,7 @@ impl Source<'_> {
         let key = SpanKey { kind: SpanKind::Days, start: range.start().month_start() };
         let Some(span) = self.span(cell, key)? else { return Ok(false) };
         let Span::Days(days) = &*span else { return Ok(true) };
-        if !may_be_dense(days.users(days.within(range)), self.overlay.ord_end) {
+        if days.users(days.within(range)) < FEW_USERS {
             to.add_days(span, range);
             return Ok(true);
         }
@@ -207,19 +229,15 @@ impl Source<'_> {
     fn load(&self, conn: &Connection, cell: Cell, key: SpanKey) -> Result<Span> {
         let period = key.days();
         match key.kind {
-            SpanKind::Years => return Ok(Span::Years(node::years(conn, cell)?.into_boxed_slice())),
-            SpanKind::Days => return load_days(conn, cell, period),
-            SpanKind::YearSessions | SpanKind::QuarterSessions => return user_sessions::load(self, cell, period),
-            SpanKind::Count(kind) => return Ok(Span::Sums(load_sums(conn, kind, cell)?)),
-            SpanKind::Quarter | SpanKind::Month => {
-                // Without a look at the sets themselves, which are many where cells are small.
-                if !may_be_dense(node::users_of_months(conn, cell, period)?, self.overlay.ord_end) {
-                    return Ok(Span::Split);
-                }
+            SpanKind::Years => Ok(Span::Years(node::years(conn, cell)?.into_boxed_slice())),
+            SpanKind::Days => load_days(conn, cell, period, self.overlay.ord_end),
+            SpanKind::YearSessions | SpanKind::QuarterSessions => user_sessions::load(self, cell, period),
+            SpanKind::Count(kind) => Ok(Span::Sums(load_sums(conn, kind, cell)?)),
+            SpanKind::Quarter | SpanKind::Month if node::users_of_months(conn, cell, period)? < FEW_USERS => {
+                Ok(Span::Split)
             }
-            SpanKind::Whole | SpanKind::Year | SpanKind::Third => {}
+            _ => self.load_users(conn, cell, key),
         }
-        self.load_users(conn, cell, key)
     }
 
     fn load_users(&self, conn: &Connection, cell: Cell, key: SpanKey) -> Result<Span> {
@@ -235,8 +253,8 @@ impl Source<'_> {
             _ => node::collect_months(conn, cell, period, &mut bits)?,
         };
         let users = UserSet::of_bits(&bits);
-        let is_kept = matches!(key.kind, SpanKind::Whole | SpanKind::Year) || users.is_dense();
-        Ok(if is_kept { Span::Users(Active { users, sessions }) } else { Span::Split })
+        let is_split = matches!(key.kind, SpanKind::Quarter | SpanKind::Third) && !users.is_dense();
+        Ok(if is_split { Span::Split } else { Span::Users(Active { users, sessions }) })
     }
 
     fn unite_parts(&self, bits: &mut UserBits, gather: impl FnOnce(&mut Gathered) -> Result<bool>) -> Result<i64> {
@@ -248,8 +266,8 @@ impl Source<'_> {
     }
 }
 
-fn load_days(conn: &Connection, cell: Cell, month: DateRange) -> Result<Span> {
-    let mut days = Days::new(month.start());
+fn load_days(conn: &Connection, cell: Cell, month: DateRange, ord_end: u32) -> Result<Span> {
+    let mut days = Days::new(month.start(), ord_end);
     let mut users = vec![];
     node::for_each_dated_set(conn, cell, month, |day, packed, sessions| {
         sets::decode_into(packed, &mut users)?;

@@ -3,6 +3,8 @@
 //! The packed form is empty for the empty set; otherwise one byte says which of two forms follows, whichever is
 //! smaller: the ords as delta varints, or a base word and the words of a bitset from there on.
 
+use multiversion::multiversion;
+
 use crate::error::Result;
 use crate::store::varint::{self, Cursor, damaged};
 
@@ -223,7 +225,7 @@ impl UserBits {
     }
 
     pub fn count(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+        count_ones(&self.words)
     }
 
     pub fn words(&self) -> &[u64] {
@@ -268,6 +270,17 @@ impl UserBits {
         let beyond = if used == 0 { 0 } else { self.words.last().map_or(0, |last| last >> used) };
         if beyond == 0 { Ok(()) } else { Err(damaged()) }
     }
+}
+
+/// Bits that are set. Every instruction of the loop stands in the function itself: one that is called would be compiled for
+/// the oldest processors only.
+#[multiversion(targets("x86_64+avx2+popcnt", "x86_64+popcnt"))]
+pub fn count_ones(words: &[u64]) -> u64 {
+    let mut ones = 0;
+    for word in words {
+        ones += u64::from(word.count_ones());
+    }
+    ones
 }
 
 #[cfg(test)]
