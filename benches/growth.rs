@@ -12,6 +12,8 @@
 
 #[path = "shared/history.rs"]
 mod history;
+#[path = "shared/log_history.rs"]
+mod log_history;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -104,12 +106,12 @@ impl Growing for SystemEvent {
     const BARE_INSERT: &str = "insert into bare values (?1, ?2, ?3, ?4)";
 
     fn nth(n: u64) -> SystemEvent {
-        history::log_event(n, LOG_EVENTS)
+        log_history::log_event(n, LOG_EVENTS)
     }
 
     fn late(random: &mut Random, n: u64, days_max: u64) -> (SystemEvent, Option<u64>) {
         let back = random.below(n.min(days_max.saturating_mul(LOG_EVENTS / (3 * 365))).max(1));
-        (history::log_event(n - back.min(n), LOG_EVENTS), Some(random.next()))
+        (log_history::log_event(n - back.min(n), LOG_EVENTS), Some(random.next()))
     }
 
     fn take_in(runtime: &Runtime, store: &Store, events: Vec<SystemEvent>) {

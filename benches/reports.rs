@@ -9,6 +9,8 @@
 
 #[path = "shared/history.rs"]
 mod history;
+#[path = "shared/log_history.rs"]
+mod log_history;
 
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -200,7 +202,7 @@ fn small_history() -> Store {
             runtime.block_on(store.record(events)).expect("room");
         }
         for piece in pieces(LOG_EVENTS) {
-            let events = piece.map(|n| history::log_event(n, LOG_EVENTS)).collect();
+            let events = piece.map(|n| log_history::log_event(n, LOG_EVENTS)).collect();
             runtime.block_on(store.append(events)).expect("room");
         }
     }

@@ -1,6 +1,6 @@
 //! A seeded history in memory, of any size: one event a user-day, days in order.
 
-use analytics::model::{Id, Severity, SystemEvent, Timestamp, UsageEvent};
+use analytics::model::{Id, Timestamp, UsageEvent};
 
 /// 2023-01-01T00:00:00Z.
 const FIRST_SECOND: i64 = 1_672_531_200;
@@ -9,8 +9,6 @@ const TEAMS: u64 = 200;
 const SERVICES: u64 = 20;
 /// A prime that divides no sensible number of users.
 const STRIDE: u64 = 7_368_787;
-/// A log covers three years; a larger one is denser.
-const LOG_SPAN_MILLIS: u64 = 3 * 365 * 86_400_000;
 
 /// How many users there are, and how many of them are active on a day.
 #[derive(Clone, Copy)]
@@ -40,26 +38,6 @@ pub fn event_of(user: u64, day: u64, second: u64) -> UsageEvent {
         team_id: Some(id(format!("team-{:03}", random.below(TEAMS)))),
         service: Some(id(format!("service-{:02}", (random.next() ^ day) % SERVICES))),
         session_id: None,
-    }
-}
-
-/// The nth event of a log that holds so many in three years: a message of 80 bytes, without id or attributes.
-pub fn log_event(n: u64, in_all: u64) -> SystemEvent {
-    let millis = (u128::from(LOG_SPAN_MILLIS) * u128::from(n) / u128::from(in_all)) as i64;
-    let mut random = Random(n);
-    let severity = match random.below(100) {
-        0 => Severity::Error,
-        1..=9 => Severity::Warning,
-        _ => Severity::Info,
-    };
-    let message = format!("GET /items/{:08} took {:4} ms for user", n % 99_999_999, random.below(2_000));
-    SystemEvent {
-        at: Timestamp::from_unix_micros((FIRST_SECOND * 1_000 + millis) * 1_000).expect("a time within the calendar"),
-        severity,
-        service: Some(id(format!("service-{:02}", random.below(SERVICES)))),
-        message: format!("{message:.<80}"),
-        event_id: None,
-        attributes: None,
     }
 }
 
