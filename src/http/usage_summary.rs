@@ -52,6 +52,11 @@ fn answer(store: &Store, question: &Question, query: &Query, if_none_match: &IfN
     if let Some(reply) = question.at_a_glance(&store.glance(), if_none_match)? {
         return Ok(reply);
     }
+    if let Some(user_id) = question.filter.user_id.as_ref().filter(|_| question.is_plain())
+        && let Some(reply) = question.at_a_glance(&store.glance_at_user(user_id)?, if_none_match)?
+    {
+        return Ok(reply);
+    }
     let snapshot = store.snapshot()?;
     etag::answer(if_none_match, &snapshot.usage_revision(), || question.compute(&snapshot, query))
 }
@@ -82,13 +87,18 @@ impl Question {
         self.groups.is_some() || long_series
     }
 
-    /// The answer, where memory alone can tell it.
+    /// Whether only figures are asked for.
+    fn is_plain(&self) -> bool {
+        self.interval.is_none() && self.groups.is_none()
+    }
+
+    /// The answer, where a glance can tell it.
     fn at_a_glance(&self, glance: &Glance, if_none_match: &IfNoneMatch) -> Result<Option<Reply>> {
         let revision = glance.usage_revision();
         if etag::is_had(if_none_match, &revision) {
             return Ok(Some(etag::not_modified(&revision)));
         }
-        if self.interval.is_some() || self.groups.is_some() {
+        if !self.is_plain() {
             return Ok(None);
         }
         let Some(of_range) = glance.figures(self.range, &self.filter)? else { return Ok(None) };

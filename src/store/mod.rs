@@ -202,6 +202,11 @@ impl Store {
         Glance::new(&self.inner)
     }
 
+    /// The same, and what the file holds of one user: reads it in a single statement.
+    pub fn glance_at_user(&self, user_id: &Id) -> Result<Glance> {
+        Glance::at_user(&self.inner, user_id)
+    }
+
     /// A keyed digest of a secret of ours, which has 256 bits: what it tells of the secret helps nobody.
     pub fn secret_tag(&self, secret: &str) -> i64 {
         self.inner.key.short(digest::Kind::Secret, secret)

@@ -10,6 +10,7 @@ use super::log::{self, EventRow, LogSnapshot};
 use super::usage::figures::{self, UsageSnapshot};
 use super::usage::horizon::{self, Horizon, PrunableUsage};
 use super::usage::inspect;
+use super::usage::presence::{KnownUser, OneUser, UserRows};
 use super::view::{View, read_stamp};
 use super::{Inner, open};
 use crate::error::{Error, Result};
@@ -38,6 +39,19 @@ impl ReaderPool {
         ReaderPool { idle: Mutex::default(), cache_kib }
     }
 
+    fn take(&self, store: &Inner) -> Result<Connection> {
+        let idle = self.idle.lock().pop();
+        idle.map_or_else(|| open::open_reader(&store.path, self.cache_kib), Ok)
+    }
+
+    /// `conn`: without a transaction.
+    fn give_back(&self, conn: Connection) {
+        let mut idle = self.idle.lock();
+        if idle.len() < IDLE_MAX {
+            idle.push(conn);
+        }
+    }
+
     /// The writer must be the last to close, so that no WAL is left behind.
     pub fn close(&self) {
         self.idle.lock().clear();
@@ -53,24 +67,45 @@ pub struct Snapshot<'s> {
     view: Arc<View>,
 }
 
-/// The newest acknowledged state, without a transaction: what memory alone answers.
+/// The newest acknowledged state, without a transaction: what memory alone answers, and of one user what one statement
+/// reads.
 pub struct Glance {
     database_id: Arc<str>,
     view: Arc<View>,
+    user: Option<KnownUser>,
 }
 
 impl Glance {
     pub(super) fn new(store: &Inner) -> Glance {
-        Glance { database_id: Arc::clone(&store.database_id), view: store.views.newest() }
+        Glance { database_id: Arc::clone(&store.database_id), view: store.views.newest(), user: None }
+    }
+
+    /// Also looks at all that there is of a user.
+    pub(super) fn at_user(store: &Inner, user_id: &Id) -> Result<Glance> {
+        let pool = &store.readers;
+        let conn = pool.take(store)?;
+        let mut view = store.views.newest();
+        for _ in 0..TRIES_MAX {
+            let (commit_seq, rows) = UserRows::find(&conn, &view.usage, &store.key, user_id)?;
+            if commit_seq == view.stamp.commit_seq {
+                pool.give_back(conn);
+                let user = OneUser::new(rows, &view.usage)?;
+                let user = Some(KnownUser { user_id: user_id.clone(), user });
+                return Ok(Glance { database_id: Arc::clone(&store.database_id), view, user });
+            }
+            // Overtaken by a commit, which may have brought the user: look again with its view.
+            view = store.views.get(commit_seq).unwrap_or_else(|| store.views.newest());
+        }
+        Err(overtaken())
     }
 
     pub fn usage_revision(&self) -> Revision {
         Revision { database_id: Arc::clone(&self.database_id), number: self.view.stamp.usage_revision }
     }
 
-    /// As [`Snapshot::figures`] of the same revision; None if memory alone cannot tell, and a snapshot must be asked.
+    /// As [`Snapshot::figures`] of the same revision; None if this is not enough to tell, and a snapshot must be asked.
     pub fn figures(&self, range: DateRange, filter: &UsageFilter) -> Result<Option<Figures>> {
-        figures::figures_in_memory(&self.view.usage, range, filter)
+        figures::figures_in_memory(&self.view.usage, self.user.as_ref(), range, filter)
     }
 }
 
@@ -83,11 +118,7 @@ pub struct Revision {
 
 impl<'s> Snapshot<'s> {
     pub(super) fn begin(store: &'s Inner, pool: &'s ReaderPool) -> Result<Snapshot<'s>> {
-        let idle = pool.idle.lock().pop();
-        let conn = match idle {
-            Some(conn) => conn,
-            None => open::open_reader(&store.path, pool.cache_kib)?,
-        };
+        let conn = pool.take(store)?;
         for _ in 0..TRIES_MAX {
             conn.prepare_cached("begin")?.execute([])?;
             if let Some(view) = store.views.get(read_stamp(&conn)?.commit_seq) {
@@ -96,9 +127,7 @@ impl<'s> Snapshot<'s> {
             // Overtaken by many commits between two statements: begin again on the newest.
             conn.prepare_cached("rollback")?.execute([])?;
         }
-        Err(Error::internal(
-            "database.commit_seq is not ours: another program has written to the database, or damaged it",
-        ))
+        Err(overtaken())
     }
 
     pub fn usage_revision(&self) -> Revision {
@@ -276,11 +305,15 @@ impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
         let Some(conn) = self.conn.take() else { return };
         let ended = conn.prepare_cached("commit").and_then(|mut commit| commit.execute([])).is_ok();
-        let mut idle = self.pool.idle.lock();
-        if ended && idle.len() < IDLE_MAX {
-            idle.push(conn);
+        if ended {
+            self.pool.give_back(conn);
         }
     }
+}
+
+/// So often that it is no chance.
+fn overtaken() -> Error {
+    Error::internal("database.commit_seq is not ours: another program has written to the database, or damaged it")
 }
 
 #[cfg(test)]

@@ -22,14 +22,17 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Cursor<'a> {
         Cursor { rest: bytes }
     }
 
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -56,19 +59,39 @@ impl<'a> Cursor<'a> {
         Err(damaged())
     }
 
+    #[inline]
     pub fn u32(&mut self) -> Result<u32> {
         u32::try_from(self.u64()?).map_err(|_| damaged())
     }
 
+    #[inline]
     pub fn signed(&mut self) -> Result<i64> {
         let value = self.u64()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
+    #[inline]
     pub fn byte(&mut self) -> Result<u8> {
         Ok(self.bytes(1)?[0])
     }
 
+    /// Passes over so many integers.
+    #[inline]
+    pub fn skip(&mut self, integers: usize) -> Result<()> {
+        let mut left = integers;
+        for (i, byte) in self.rest.iter().enumerate() {
+            if left == 0 {
+                self.rest = &self.rest[i..];
+                return Ok(());
+            }
+            // The last byte of an integer.
+            left -= usize::from(*byte < 0x80);
+        }
+        self.rest = &[];
+        if left == 0 { Ok(()) } else { Err(damaged()) }
+    }
+
+    #[inline]
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(damaged)?;
         self.rest = rest;
@@ -98,6 +121,10 @@ mod tests {
             assert_eq!((cursor.u64(), cursor.signed()), (Ok(value), Ok(value as i64)));
         }
         assert!(cursor.is_empty() && cursor.u64().is_err());
+        let mut cursor = Cursor::new(&out);
+        assert_eq!((cursor.skip(4), cursor.u64()), (Ok(()), Ok(127)));
+        assert_eq!((cursor.skip(0), cursor.u64(), cursor.skip(8)), (Ok(()), Ok(127 << 1), Ok(())));
+        assert!(cursor.is_empty() && cursor.skip(0).is_ok() && cursor.skip(1).is_err());
         assert!(Cursor::new(&[0x80]).u64().is_err() && Cursor::new(&[0xff; 11]).u64().is_err());
     }
 }

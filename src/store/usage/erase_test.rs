@@ -6,16 +6,23 @@ use super::*;
 use crate::model::{Change, Registration, UsageEvent};
 use crate::store::usage::test_store::{BOUNDS, Rolled, Store, at, event, events, id, key, name_all, sessions, sum};
 
+/// None for an erased user.
+fn name(store: &Store, ord: u32) -> Option<Id> {
+    const SELECT_NAME: &str = "select user_id from usage_user_name where ord = :ord";
+    let text: String = store.conn.query_row(SELECT_NAME, [ord], |row| row.get(0)).unwrap();
+    Id::new(text).ok()
+}
+
 #[test]
 fn an_anonymous_user_keeps_its_counts_and_loses_its_id_byte_for_byte() {
     let mut store = Store::new();
     let (user_id, session) = ("zoë/α", event("zoë/α", 0, "red", "mail", "s"));
     store.record(&[session.clone(), event("other", 0, "red", "mail", "")]);
     let ord = store.find(user_id).unwrap().ord;
-    assert_eq!(User::name(&store.conn, ord).unwrap(), Some(id(user_id)));
+    assert_eq!(name(&store, ord), Some(id(user_id)));
 
     assert_eq!(store.erase(user_id, History::Anonymize), (true, Delta::default()));
-    assert_eq!((store.find(user_id), User::name(&store.conn, ord).unwrap()), (None, None));
+    assert_eq!((store.find(user_id), name(&store, ord)), (None, None));
     let select = "select user_id from usage_user_name where ord = ?1";
     let blank: String = store.conn.query_row(select, [ord], |row| row.get(0)).unwrap();
     assert_eq!(blank, "\u{1}".repeat(user_id.len()));

@@ -13,7 +13,7 @@ use crate::model::{DateRange, Figures, Group, Id};
 use crate::store::varint::damaged;
 
 /// Visits the groups of all users under the cell whose figures are not all zeros, in order of ord; erased users are one
-/// group without an id, the last. Takes four bytes and a bit a user.
+/// group without an id, the last. Takes a byte and a bit a user, and more where one has hundreds of sessions.
 pub fn visit_users(
     snapshot: &UsageSnapshot,
     range: DateRange,
@@ -34,7 +34,7 @@ pub fn visit_users(
         let figures = Figures {
             total_users: u64::from(counts_in_total(&user, cell, range, is_active)),
             active_users: u64::from(is_active),
-            total_sessions: u64::from(sessions.get(user.ord as usize).copied().ok_or_else(damaged)?),
+            total_sessions: u64::from(sessions.of(user.ord).ok_or_else(damaged)?),
         };
         if figures == Figures::default() {
             return Ok(());

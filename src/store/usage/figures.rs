@@ -8,7 +8,7 @@ pub use super::check::check;
 use super::gather::{Gathered, Source};
 pub use super::groups::{groups, visit_groups};
 use super::lattice::{ANY, Cell, FIRST_NAME, SERVICE_IDS_MAX, TEAM_IDS_MAX};
-use super::presence::Presence;
+use super::presence::{KnownUser, OneUser, UserRows};
 use super::rollup::Overlay;
 pub use super::series::series;
 use super::sets::UserBits;
@@ -40,42 +40,56 @@ pub fn figures(snapshot: &UsageSnapshot, range: DateRange, filter: &UsageFilter)
     }
     let figures = match Selection::of(snapshot, filter)? {
         Selection::Nothing => Figures::default(),
-        Selection::User(user, cell) => Presence::load(snapshot, &user, cell, range)?.figures(range),
+        Selection::User(user, cell) => user.figures(cell, range)?,
         Selection::Everyone(cell) => everyone(&snapshot.source(), cell, range)?.ok_or_else(damaged)?,
     };
     kept.keep_answer(range, filter, figures);
     Ok(figures)
 }
 
-/// The same without a transaction; None if something that it takes is not in memory.
-pub fn figures_in_memory(overlay: &Overlay, range: DateRange, filter: &UsageFilter) -> Result<Option<Figures>> {
+/// The same without a transaction; None if something that it takes is not in memory. `known`: a user who is.
+pub fn figures_in_memory(
+    overlay: &Overlay,
+    known: Option<&KnownUser>,
+    range: DateRange,
+    filter: &UsageFilter,
+) -> Result<Option<Figures>> {
     let kept = &overlay.kept;
-    if let Some(figures) = kept.answer(range, filter) {
+    // Whoever has looked at a user has asked for what is kept before.
+    if known.is_none()
+        && let Some(figures) = kept.answer(range, filter)
+    {
         return Ok(Some(figures));
     }
     let id = |kind, name: Option<&Id>| name.map_or(Some(Some(ANY)), |name| kept.name_id(kind, name));
     let team = id(GroupBy::Team, filter.team_id.as_ref());
     let service = id(GroupBy::Service, filter.service.as_ref());
-    let figures = match (&filter.user_id, team, service) {
-        (None, Some(Some(team)), Some(Some(service))) => {
-            everyone(&Source { conn: None, overlay }, Cell::new(team, service), range)?
-        }
-        (None, Some(_), Some(_)) => Some(Figures::default()),
-        _ => None,
+    let (Some(team), Some(service)) = (team, service) else { return Ok(None) };
+    let cell = team.zip(service).map(|(team, service)| Cell::new(team, service));
+    let figures = match (cell, &filter.user_id) {
+        (None, _) => Some(Figures::default()),
+        (Some(cell), None) => everyone(&Source { conn: None, overlay }, cell, range)?,
+        (Some(cell), Some(user_id)) => match known.filter(|known| known.user_id == *user_id) {
+            Some(known) => Some(known.figures(cell, range)?),
+            None => None,
+        },
     };
     figures.into_iter().for_each(|figures| kept.keep_answer(range, filter, figures));
     Ok(figures)
 }
 
-fn everyone(source: &Source, cell: Cell, range: DateRange) -> Result<Option<Figures>> {
+/// The figures of all users under a cell. None if something is not in memory, and there is no transaction to read it in.
+pub(super) fn everyone(source: &Source, cell: Cell, range: DateRange) -> Result<Option<Figures>> {
     let Some(irregular) = source.irregular_before(range.start())? else { return Ok(None) };
     let Some(gathered) = source.gather(cell, range)? else { return Ok(None) };
     let total_sessions = sessions(source, cell, range, &gathered)?;
-    let (total_users, active_users) = if irregular.is_empty() && !source.overlay.has_users(cell, range) {
-        let active_users = gathered.count(source.overlay.ord_end)?;
-        (total_users(source, cell, range, &irregular, |_| false)?, active_users)
-    } else {
-        count_users(source, cell, range, &gathered, &irregular)?
+    let counted = match irregular.is_empty() && !source.overlay.has_users(cell, range) {
+        true => gathered.count(source.overlay.ord_end)?,
+        false => None,
+    };
+    let (total_users, active_users) = match counted {
+        Some(active_users) => (total_users(source, cell, range, &irregular, |_| false)?, active_users),
+        None => count_users(source, cell, range, &gathered, &irregular)?,
     };
     Ok(total_users.map(|total_users| Figures { total_users, active_users, total_sessions }))
 }
@@ -116,7 +130,7 @@ pub(super) enum Selection {
     /// A name in it was never sent.
     Nothing,
     Everyone(Cell),
-    User(Box<User>, Cell),
+    User(Box<OneUser>, Cell),
 }
 
 impl Selection {
@@ -126,7 +140,8 @@ impl Selection {
         let (Some(team), Some(service)) = (team, service) else { return Ok(Selection::Nothing) };
         let cell = Cell::new(team, service);
         let Some(user_id) = &filter.user_id else { return Ok(Selection::Everyone(cell)) };
-        let user = User::find(snapshot.conn, &snapshot.overlay.new_keys, snapshot.key, user_id)?;
+        let (_, rows) = UserRows::find(snapshot.conn, snapshot.overlay, snapshot.key, user_id)?;
+        let user = OneUser::new(rows, snapshot.overlay)?;
         Ok(user.map_or(Selection::Nothing, |user| Selection::User(Box::new(user), cell)))
     }
 }
@@ -154,8 +169,8 @@ fn load_name_id(conn: &Connection, kind: GroupBy, name: &Id) -> Result<Option<u3
     if id.is_some_and(|id| !(FIRST_NAME..ids_max).contains(&id)) { Err(damaged()) } else { Ok(id) }
 }
 
-/// The figures of all users under a cell. `irregular`: users as [`User::irregular_before`] the range's start. `bits`:
-/// room to count in; holds the active users afterwards.
+/// As [`everyone`], for who must know the active ones: `bits` holds them afterwards. `irregular`: users as
+/// [`User::irregular_before`] the range's start.
 pub(super) fn cell_figures(
     snapshot: &UsageSnapshot,
     cell: Cell,

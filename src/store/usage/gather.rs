@@ -7,12 +7,14 @@ use rusqlite::Connection;
 
 use super::kept::Irregular;
 use super::lattice::Cell;
+use super::month_days::{DayList, Days};
 use super::node;
 use super::node_reads::clip;
 use super::overlay::Overlay;
 use super::sets::{self, UserBits};
 use super::span::{Active, Span, SpanKey, SpanKind};
 use super::totals::load_sums;
+use super::user_sessions;
 use super::user_set::{UserSet, count_united, take_out, unite};
 use crate::error::Result;
 use crate::model::{DateRange, Day};
@@ -24,6 +26,9 @@ pub struct Source<'a> {
     pub conn: Option<&'a Connection>,
     pub overlay: &'a Overlay,
 }
+
+/// Where there are fewer users than this, their days serve as well as any union of them.
+const FEW_USERS: u64 = 2_048;
 
 /// From a day to the first, or the last, of its period.
 type Border = fn(Day) -> Day;
@@ -39,34 +44,49 @@ pub struct Gathered {
 impl Gathered {
     /// Adds the users of all spans to the bitset.
     pub fn unite(&self, bits: &mut UserBits) -> Result<()> {
-        unite(self.sets(), bits)
+        unite(self.sets(), bits)?;
+        self.lists().try_for_each(|list| list.insert_into(bits))
     }
 
     /// Takes them out again, as [`take_out`]; only where they are so few that this is quicker than to count all bits.
     pub fn take_out(&self, bits: &mut UserBits) -> Option<u64> {
-        let users: u64 = self.sets().map(UserSet::len).sum();
-        if users <= bits.words().len() as u64 { take_out(self.sets(), bits) } else { None }
+        let users = self.sets().map(UserSet::len).sum::<u64>() + self.lists().map(|list| list.len()).sum::<u64>();
+        if users > bits.words().len() as u64 {
+            return None;
+        }
+        let taken = take_out(self.sets(), bits)?;
+        Some(taken + self.lists().map(|list| list.take_out_of(bits)).sum::<u64>())
     }
 
-    /// How many users the spans have together, of all below `ord_end`.
-    pub fn count(&self, ord_end: u32) -> Result<u64> {
+    /// How many users the spans have together, of all below `ord_end`. None where they must be united to know.
+    pub fn count(&self, ord_end: u32) -> Result<Option<u64>> {
+        if self.lists().next().is_some() {
+            return Ok(None);
+        }
         let mut sets = self.sets().filter(|set| set.len() > 0);
         match (sets.next(), sets.next()) {
-            (None, _) => Ok(0),
+            (None, _) => Ok(Some(0)),
             // Whom one set holds need not be counted again.
-            (Some(only), None) => Ok(only.len()),
-            _ => count_united(self.sets(), ord_end),
+            (Some(only), None) => Ok(Some(only.len())),
+            _ => count_united(self.sets(), ord_end).map(Some),
         }
     }
 
     fn sets(&self) -> impl Iterator<Item = &UserSet> {
         self.spans.iter().flat_map(|(span, days)| {
             let (one, several) = match &**span {
-                Span::Users(active) => (Some(&active.users), &[][..]),
-                Span::Days(all) => (None, &all[days.clone()]),
-                Span::Years(_) | Span::Split | Span::Sums(_) => (None, &[][..]),
+                Span::Users(active) => (Some(&active.users), None),
+                Span::Days(all) => (None, Some(all.sets(days.clone()))),
+                Span::Years(_) | Span::Split | Span::Sums(_) | Span::Sessions(_) => (None, None),
             };
-            one.into_iter().chain(several.iter().map(|(_, active)| &active.users))
+            one.into_iter().chain(several.into_iter().flatten())
+        })
+    }
+
+    fn lists(&self) -> impl Iterator<Item = DayList<'_>> {
+        self.spans.iter().flat_map(|(span, days)| {
+            let lists = if let Span::Days(all) = &**span { Some(all.lists(days.clone())) } else { None };
+            lists.into_iter().flatten()
         })
     }
 
@@ -79,10 +99,9 @@ impl Gathered {
 
     fn add_days(&mut self, span: Arc<Span>, range: DateRange) {
         if let Span::Days(days) = &*span {
-            let start = days.partition_point(|(day, _)| *day < range.start());
-            let end = days.partition_point(|(day, _)| *day <= range.end());
-            self.sessions += days[start..end].iter().map(|(_, active)| active.sessions).sum::<i64>();
-            self.spans.push((span, start..end));
+            let places = days.within(range);
+            self.sessions += days.sessions(places.clone());
+            self.spans.push((span, places));
         }
     }
 }
@@ -155,11 +174,18 @@ impl Source<'_> {
         self.add_parts(cell, SpanKind::Month, (Day::month_start, Day::month_end), range, to, part)
     }
 
+    /// `range`: within a month.
     fn add_thirds(&self, cell: Cell, range: DateRange, to: &mut Gathered) -> Result<bool> {
+        let key = SpanKey { kind: SpanKind::Days, start: range.start().month_start() };
+        let Some(span) = self.span(cell, key)? else { return Ok(false) };
+        let Span::Days(days) = &*span else { return Ok(true) };
+        if days.users(days.within(range)) < FEW_USERS {
+            to.add_days(span, range);
+            return Ok(true);
+        }
         let part = |within: DateRange, to: &mut Gathered| {
-            let days = SpanKey { kind: SpanKind::Days, start: within.start().third_start() };
-            let days = self.span(cell, days)?;
-            Ok(days.map(|days| to.add_days(days, within)).is_some())
+            to.add_days(Arc::clone(&span), within);
+            Ok(true)
         };
         self.add_parts(cell, SpanKind::Third, (Day::third_start, Day::third_end), range, to, part)
     }
@@ -201,24 +227,30 @@ impl Source<'_> {
     }
 
     fn load(&self, conn: &Connection, cell: Cell, key: SpanKey) -> Result<Span> {
-        let period = |end: Day| DateRange::new(key.start, end).expect("a period ends behind its start");
-        let mut bits = UserBits::new(if key.is_united() { self.overlay.ord_end } else { 0 });
+        let period = key.days();
+        match key.kind {
+            SpanKind::Years => Ok(Span::Years(node::years(conn, cell)?.into_boxed_slice())),
+            SpanKind::Days => load_days(conn, cell, period, self.overlay.ord_end),
+            SpanKind::YearSessions | SpanKind::QuarterSessions => user_sessions::load(self, cell, period),
+            SpanKind::Count(kind) => Ok(Span::Sums(load_sums(conn, kind, cell)?)),
+            SpanKind::Quarter | SpanKind::Month if node::users_of_months(conn, cell, period)? < FEW_USERS => {
+                Ok(Span::Split)
+            }
+            _ => self.load_users(conn, cell, key),
+        }
+    }
+
+    fn load_users(&self, conn: &Connection, cell: Cell, key: SpanKey) -> Result<Span> {
+        let period = key.days();
+        let mut bits = UserBits::new(self.overlay.ord_end);
         let sessions = match key.kind {
-            SpanKind::Years => return Ok(Span::Years(node::years(conn, cell)?.into_boxed_slice())),
-            SpanKind::Days => return load_days(conn, cell, period(key.start.third_end())),
-            SpanKind::Count(kind) => return Ok(Span::Sums(load_sums(conn, kind, cell)?)),
             SpanKind::Whole => {
                 let years = node::years(conn, cell)?;
-                let all = DateRange::new(Day::MIN, Day::MAX).expect("the calendar has days");
-                self.unite_parts(&mut bits, |to| self.add_each_year(cell, &years, all, to))?
+                self.unite_parts(&mut bits, |to| self.add_each_year(cell, &years, period, to))?
             }
-            SpanKind::Year => node::collect(conn, cell, period(key.start.year_end()), &mut bits)?,
-            SpanKind::Quarter => {
-                let quarter = period(key.start.quarter_end());
-                self.unite_parts(&mut bits, |to| self.add_months(cell, quarter, to))?
-            }
-            SpanKind::Month => node::collect_months(conn, cell, period(key.start.month_end()), &mut bits)?,
-            SpanKind::Third => node::collect_months(conn, cell, period(key.start.third_end()), &mut bits)?,
+            SpanKind::Year => node::collect(conn, cell, period, &mut bits)?,
+            SpanKind::Quarter => self.unite_parts(&mut bits, |to| self.add_months(cell, period, to))?,
+            _ => node::collect_months(conn, cell, period, &mut bits)?,
         };
         let users = UserSet::of_bits(&bits);
         let is_split = matches!(key.kind, SpanKind::Quarter | SpanKind::Third) && !users.is_dense();
@@ -234,11 +266,12 @@ impl Source<'_> {
     }
 }
 
-fn load_days(conn: &Connection, cell: Cell, third: DateRange) -> Result<Span> {
-    let mut days = vec![];
-    node::for_each_dated_set(conn, cell, third, |day, packed, sessions| {
-        days.push((day, Active { users: UserSet::new(&sets::decode(packed)?), sessions }));
-        Ok(())
+fn load_days(conn: &Connection, cell: Cell, month: DateRange, ord_end: u32) -> Result<Span> {
+    let mut days = Days::new(month.start(), ord_end);
+    let mut users = vec![];
+    node::for_each_dated_set(conn, cell, month, |day, packed, sessions| {
+        sets::decode_into(packed, &mut users)?;
+        days.push(day, &users, sessions)
     })?;
-    Ok(Span::Days(days.into_boxed_slice()))
+    Ok(Span::Days(days.finish()))
 }

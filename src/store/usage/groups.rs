@@ -5,18 +5,16 @@ use std::cmp::Reverse;
 use rusqlite::{Connection, Row};
 
 use super::every_user::visit_users;
-use super::figures::{Selection, UsageSnapshot, cell_figures};
+use super::figures::{Selection, UsageSnapshot, everyone};
 use super::lattice::{ANY, Cell, FIRST_NAME, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
-use super::presence::Presence;
-use super::sets::UserBits;
 use super::user_groups::user_groups;
 use crate::error::Result;
 use crate::model::{DateRange, Figures, Group, GroupBy, GroupPage, Id, UsageFilter};
 use crate::store::varint::damaged;
 
 /// Groups with at least one figure above zero, by active users, then sessions, descending, then id (none last);
-/// `offset` of them skipped, at most `limit` given. Grouping by user takes some 5 bytes a user, and reads every user-day
-/// of the range in the nodes.
+/// `offset` of them skipped, at most `limit` given. Grouping by user takes a byte and a bit a user, and reads every user-day
+/// of the range that lies in no whole quarter kept in memory.
 pub fn groups(
     snapshot: &UsageSnapshot,
     range: DateRange,
@@ -63,19 +61,15 @@ fn few_groups(
     let mut groups = match (selection, by) {
         (Selection::Nothing, _) => vec![],
         (Selection::User(user, cell), GroupBy::User) => {
-            let figures = Presence::load(snapshot, user, *cell, range)?.figures(range);
+            let figures = user.figures(*cell, range)?;
             vec![Group { id: filter.user_id.clone(), figures }]
         }
         (Selection::Everyone(cell), _) => {
-            let irregular = snapshot.source().irregular_before(range.start())?.ok_or_else(damaged)?;
-            let mut bits = UserBits::new(snapshot.overlay.ord_end);
-            let figures = |cell| cell_figures(snapshot, cell, range, &irregular, &mut bits);
+            let source = snapshot.source();
+            let figures = |cell| everyone(&source, cell, range)?.ok_or_else(damaged);
             groups_by_name(snapshot.conn, *cell, by, figures)?
         }
-        (Selection::User(user, cell), _) => {
-            let figures = |cell| Ok(Presence::load(snapshot, user, cell, range)?.figures(range));
-            groups_by_name(snapshot.conn, *cell, by, figures)?
-        }
+        (Selection::User(user, cell), _) => groups_by_name(snapshot.conn, *cell, by, |cell| user.figures(cell, range))?,
     };
     groups.retain(|group| group.figures != Figures::default());
     Ok(groups)

@@ -11,15 +11,15 @@ use crate::model::Day;
 use crate::store::varint::{self, Cursor, damaged};
 
 /// A day: its pairs are not those of the day before.
-const HAS_PAIRS: u64 = 1;
+pub const HAS_PAIRS: u64 = 1;
 /// A day: extras follow.
-const HAS_EXTRAS: u64 = 2;
+pub const HAS_EXTRAS: u64 = 2;
 /// A pair: its team follows.
-const OTHER_TEAM: u64 = 1;
+pub const OTHER_TEAM: u64 = 1;
 /// A pair: it is not the last of its day.
-const MORE: u64 = 2;
+pub const MORE: u64 = 2;
 /// Two flags stand below a number.
-const FLAG_BITS: u32 = 2;
+pub const FLAG_BITS: u32 = 2;
 
 /// A day like the one before takes a byte, however many pairs it has: what is unpacked of damaged bytes ends here. It is
 /// 4,000 pairs on each day of 45 years.
@@ -132,7 +132,7 @@ fn cells_of(pairs: &[DayPair]) -> Vec<Cell> {
 }
 
 /// What comes instead of the one number that all cells have; no extra is zero.
-const EACH: i64 = 0;
+pub const EACH: i64 = 0;
 
 /// `cells`: those that the day's pairs count in.
 fn put_extras(out: &mut Vec<u8>, cells: &[Cell], extras: &[DayExtra]) {
@@ -179,12 +179,13 @@ fn get_extras(cursor: &mut Cursor, day: Day, cells: &[Cell], extras: &mut Vec<Da
 }
 
 /// Small enough that no sum of them overflows.
-fn get_count(cursor: &mut Cursor) -> Result<i64> {
+#[inline]
+pub fn get_count(cursor: &mut Cursor) -> Result<i64> {
     i32::try_from(cursor.signed()?).map(i64::from).map_err(|_| damaged())
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::collection::{btree_map, btree_set, vec};

@@ -26,6 +26,7 @@ pub struct Cell(u64);
 impl Cell {
     pub const ALL: Cell = Cell(0);
 
+    #[inline]
     pub fn new(team: u32, service: u32) -> Cell {
         debug_assert!(team < TEAM_IDS_MAX && service < SERVICE_IDS_MAX);
         Cell(u64::from(team) << SERVICE_BITS | u64::from(service))
@@ -78,15 +79,18 @@ impl Cell {
         (self.team() != ANY && self.service() != ANY).then(|| (self.team(), self.service()))
     }
 
+    #[inline]
     pub fn team(self) -> u32 {
         (self.0 >> SERVICE_BITS) as u32
     }
 
+    #[inline]
     pub fn service(self) -> u32 {
         (self.0 & ((1 << SERVICE_BITS) - 1)) as u32
     }
 
     /// Whether an event of this team and service counts in the cell.
+    #[inline]
     pub fn covers(self, team: u32, service: u32) -> bool {
         (self.team() == ANY || self.team() == team) && (self.service() == ANY || self.service() == service)
     }

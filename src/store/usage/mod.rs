@@ -30,6 +30,7 @@ mod gather;
 mod groups;
 mod history;
 mod history_codec;
+mod history_walk;
 pub mod horizon;
 mod idle_users;
 pub mod inspect;
@@ -38,13 +39,15 @@ pub mod lattice;
 mod many_pairs;
 #[cfg(test)]
 mod model_test;
+mod month_days;
+mod most_sessions;
 mod names;
 mod new_keys;
 mod node;
 mod node_reads;
 mod overlay;
 mod packed_delta;
-mod presence;
+pub mod presence;
 mod rebuild;
 pub mod rollup;
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub struct World {
 impl World {
     pub fn new(conn: Connection, tuning: Tuning) -> World {
         conn.execute_batch(SCHEMA).unwrap();
+        conn.execute_batch("insert into database values (1, '', x'', 0, 0, 0, 0)").unwrap();
         let key = DigestKey::new([7; 32]);
         let mut facts = Facts::load(&conn, key.clone(), BOUNDS).unwrap();
         let rollups = Rollups::load_tuned(&conn, tuning).unwrap();

@@ -9,7 +9,9 @@ use std::borrow::Cow;
 use rusqlite::{Connection, Row, named_params};
 
 use super::lattice::CellKey;
-pub use super::node_reads::{collect, collect_months, for_each_dated_set, for_each_day, for_each_day_set, years};
+pub use super::node_reads::{
+    collect, collect_months, for_each_dated_set, for_each_day, for_each_day_set, users_of_months, years,
+};
 use super::sets;
 use crate::error::Result;
 use crate::model::Day;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, named_params};
 
 use super::lattice::{Cell, CellKey, Level};
-use super::node::{Kind, load, sections, summable};
+use super::node::{Kind, Section, load, sections, summable};
 use super::sets::UserBits;
 use crate::error::Result;
 use crate::model::{DateRange, Day};
@@ -97,6 +97,19 @@ pub fn years(conn: &Connection, cell: Cell) -> Result<Vec<(DateRange, bool)>> {
     Ok(years)
 }
 
+/// How many users the nodes of whole months hold: the distinct ones of a month with a union, user-days of the others.
+pub fn users_of_months(conn: &Connection, cell: Cell, months: DateRange) -> Result<u64> {
+    const SELECT_USERS: &str = "select users from usage_node where key between :from and :to";
+    let mut statement = conn.prepare_cached(SELECT_USERS)?;
+    let (from, to) = months_of(cell, months);
+    let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
+    let mut users = 0;
+    while let Some(row) = rows.next()? {
+        users += u64::try_from(summable(row.get(0)?)?).map_err(|_| damaged())?;
+    }
+    Ok(users)
+}
+
 /// Calls with each day of a range within one month that has anything, its packed set of users and its sessions.
 pub fn for_each_dated_set(
     conn: &Connection,
@@ -131,31 +144,22 @@ pub fn for_each_day(
     mut visit: impl FnMut(Day, u64, i64),
 ) -> Result<()> {
     const SELECT_COUNTS: &str = "select key, users, sessions from usage_node where key between :from and :to";
-    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
-    let mut days = conn.prepare_cached(SELECT_COUNTS)?;
-    let (from, to) = months_of(cell, range);
-    let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
-    while let Some(row) = rows.next()? {
-        let month = month_of(row)?;
-        if Kind::from_sql(row.get(1)?)? == Kind::Days {
-            for section in sections(month.start(), blob(row, 3)?)? {
-                if range.contains(section.day) {
-                    visit(section.day, section.users, section.sessions);
-                }
+    let mut select = conn.prepare_cached(SELECT_COUNTS)?;
+    for_each_month(conn, cell, range, |days| {
+        let (from, to) = match days {
+            DaysAt::Inline(section) => {
+                visit(section.day, section.users, section.sessions);
+                return Ok(());
             }
-            continue;
-        }
-        let within = clip(month, range);
-        let mut rows = days.query(named_params! {
-            ":from": cell.key(Level::Day, within.start()).to_sql(),
-            ":to": cell.key(Level::Day, within.end()).to_sql(),
-        })?;
+            DaysAt::Rows(from, to) => (from, to),
+        };
+        let mut rows = select.query(named_params! {":from": from, ":to": to})?;
         while let Some(row) = rows.next()? {
             let users = u64::try_from(summable(row.get(1)?)?).map_err(|_| damaged())?;
             visit(CellKey::from_sql(row.get(0)?).day(), users, summable(row.get(2)?)?);
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Calls with the packed set of each day of the range that has a node, and with the extras packed beside it.
@@ -166,26 +170,52 @@ pub fn for_each_day_set(
     mut visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
 ) -> Result<()> {
     const SELECT_SETS: &str = "select body, extras from usage_node where key between :from and :to";
-    let mut statement = conn.prepare_cached(SELECT_PERIODS)?;
-    let mut days = conn.prepare_cached(SELECT_SETS)?;
+    let mut select = conn.prepare_cached(SELECT_SETS)?;
+    for_each_month(conn, cell, range, |days| {
+        let (from, to) = match days {
+            DaysAt::Inline(section) => return visit(&section.set, &section.extras),
+            DaysAt::Rows(from, to) => (from, to),
+        };
+        let mut rows = select.query(named_params! {":from": from, ":to": to})?;
+        while let Some(row) = rows.next()? {
+            visit(blob(row, 0)?, blob(row, 1)?)?;
+        }
+        Ok(())
+    })
+}
+
+/// Where days of a month stand.
+enum DaysAt<'a> {
+    /// A day within the month's own row.
+    Inline(&'a Section<'a>),
+    /// Rows of their own: the first and the last key.
+    Rows(i64, i64),
+}
+
+/// Calls with the days of the range that have a node, by month.
+fn for_each_month(
+    conn: &Connection,
+    cell: Cell,
+    range: DateRange,
+    mut visit: impl FnMut(DaysAt) -> Result<()>,
+) -> Result<()> {
+    // A month's union is large, and not wanted here.
+    const SELECT_MONTHS: &str = "
+        select key, kind, case kind when 0 then body end from usage_node where key between :from and :to";
+    let mut statement = conn.prepare_cached(SELECT_MONTHS)?;
     let (from, to) = months_of(cell, range);
     let mut rows = statement.query(named_params! {":from": from, ":to": to})?;
     while let Some(row) = rows.next()? {
         let month = month_of(row)?;
         if Kind::from_sql(row.get(1)?)? == Kind::Days {
-            let sections = sections(month.start(), blob(row, 3)?)?;
+            let sections = sections(month.start(), blob(row, 2)?)?;
             let mut within = sections.iter().filter(|section| range.contains(section.day));
-            within.try_for_each(|section| visit(&section.set, &section.extras))?;
+            within.try_for_each(|section| visit(DaysAt::Inline(section)))?;
             continue;
         }
         let within = clip(month, range);
-        let mut rows = days.query(named_params! {
-            ":from": cell.key(Level::Day, within.start()).to_sql(),
-            ":to": cell.key(Level::Day, within.end()).to_sql(),
-        })?;
-        while let Some(row) = rows.next()? {
-            visit(blob(row, 0)?, blob(row, 1)?)?;
-        }
+        let key = |day| cell.key(Level::Day, day).to_sql();
+        visit(DaysAt::Rows(key(within.start()), key(within.end())))?;
     }
     Ok(())
 }

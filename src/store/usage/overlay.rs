@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::by_user::Changes;
 use super::delta::CountKind;
 use super::history::UserHistory;
 use super::kept::Kept;
@@ -47,18 +48,31 @@ pub(super) struct Sealed {
 impl Overlay {
     /// All that the user ever did, from its rollup alone.
     pub fn history(&self, conn: &Connection, ord: u32) -> Result<UserHistory> {
+        self.unfolded(ord, UserHistory::load(conn, ord)?)
+    }
+
+    /// The same; `folded`: what usage_user_history holds of it.
+    pub(super) fn unfolded(&self, ord: u32, folded: UserHistory) -> Result<UserHistory> {
         if self.removes(ord) {
             return Ok(UserHistory::default());
         }
-        let mut history = UserHistory::load(conn, ord)?;
-        let sealed = self.sealed.iter().filter(|sealed| ord >= sealed.user_cursor).map(|sealed| &sealed.run);
-        for run in sealed.chain(&self.active) {
-            let changes = run.by_user.of(ord);
-            if !changes.is_empty() {
-                history.take_in(changes.pairs(), changes.extras())?;
-            }
+        let mut history = folded;
+        for changes in self.changes(ord) {
+            history.take_in(changes.pairs(), changes.extras())?;
         }
         Ok(history)
+    }
+
+    /// Whether usage_user_history holds all that the user ever did.
+    pub(super) fn is_folded(&self, ord: u32) -> bool {
+        !self.removes(ord) && self.changes(ord).next().is_none()
+    }
+
+    /// What is not in usage_user_history yet of a user whom no run removes.
+    fn changes(&self, ord: u32) -> impl Iterator<Item = Changes<'_>> {
+        let sealed = self.sealed.iter().filter(move |sealed| ord >= sealed.user_cursor).map(|sealed| &sealed.run);
+        let changes = sealed.chain(&self.active).map(move |run| run.by_user.of(ord));
+        changes.filter(|changes| !changes.is_empty())
     }
 
     /// Whether the user's history was removed by a delta that is not folded yet.

@@ -3,7 +3,6 @@
 use super::figures::{Selection, UsageSnapshot, collect};
 use super::lattice::Cell;
 use super::node;
-use super::presence::Presence;
 use super::sets::UserBits;
 use super::totals::total_users_by_period;
 use crate::error::Result;
@@ -20,10 +19,7 @@ pub fn series(
     let periods: Vec<DateRange> = range.periods(interval).collect();
     let figures = match Selection::of(snapshot, filter)? {
         Selection::Nothing => vec![Figures::default(); periods.len()],
-        Selection::User(user, cell) => {
-            let presence = Presence::load(snapshot, &user, cell, range)?;
-            periods.iter().map(|period| presence.figures(*period)).collect()
-        }
+        Selection::User(user, cell) => user.series(cell, &periods)?,
         Selection::Everyone(cell) => cell_series(snapshot, cell, range, interval, &periods)?,
     };
     Ok(periods.into_iter().zip(figures).map(|(range, figures)| Period { range, figures }).collect())

@@ -3,12 +3,15 @@
 //!
 //! A range is whole years, then whole quarters, months and thirds of months, and at either end single days. A span is
 //! kept where its set is dense: there it takes less room than its parts and unites in a fraction of their time. A list
-//! of users is no shorter for being one, so a sparse span is [`Span::Split`] into its parts.
+//! of users is no shorter for being one, so a sparse span is [`Span::Split`] into its parts. Of a cell with few users
+//! these are the days of its months, one span for each month.
 
 use super::delta::CountKind;
 use super::lattice::{Cell, CellKey, Level};
+use super::month_days::MonthDays;
 use super::overlay::key_after;
 use super::run::{Run, counts_between};
+use super::user_sessions::SessionCounts;
 use super::user_set::UserSet;
 use crate::model::{DateRange, Day};
 
@@ -23,10 +26,13 @@ pub enum SpanKind {
     Month,
     /// A third of a month.
     Third,
-    /// The single days of a third.
+    /// The single days of a month.
     Days,
     /// A count over all days.
     Count(CountKind),
+    /// The sessions of each user.
+    YearSessions,
+    QuarterSessions,
 }
 
 /// Names a span of a cell.
@@ -44,9 +50,10 @@ pub enum Span {
     Users(Active),
     /// Its parts serve better.
     Split,
-    Days(Box<[(Day, Active)]>),
+    Days(MonthDays),
     /// Sums up to and including each day on which the count changes.
     Sums(Box<[(Day, i64)]>),
+    Sessions(SessionCounts),
 }
 
 /// Distinct users, and the sessions that started.
@@ -75,18 +82,14 @@ impl SpanKey {
         }
     }
 
-    /// Whether it takes room to unite sets in.
-    pub fn is_united(self) -> bool {
-        !matches!(self.kind, SpanKind::Years | SpanKind::Days | SpanKind::Count(_))
-    }
-
-    fn days(self) -> DateRange {
+    /// The days that it goes over.
+    pub fn days(self) -> DateRange {
         let end = match self.kind {
             SpanKind::Years | SpanKind::Whole | SpanKind::Count(_) => Day::MAX,
-            SpanKind::Year => self.start.year_end(),
-            SpanKind::Quarter => self.start.quarter_end(),
-            SpanKind::Month => self.start.month_end(),
-            SpanKind::Third | SpanKind::Days => self.start.third_end(),
+            SpanKind::Year | SpanKind::YearSessions => self.start.year_end(),
+            SpanKind::Quarter | SpanKind::QuarterSessions => self.start.quarter_end(),
+            SpanKind::Month | SpanKind::Days => self.start.month_end(),
+            SpanKind::Third => self.start.third_end(),
         };
         DateRange::new(self.start, end).expect("a span ends behind its start")
     }
@@ -100,10 +103,9 @@ impl Span {
                 Span::Years(years) => size_of_val(&**years),
                 Span::Users(active) => active.users.bytes(),
                 Span::Split => 0,
-                Span::Days(days) => {
-                    size_of_val(&**days) + days.iter().map(|(_, active)| active.users.bytes()).sum::<usize>()
-                }
+                Span::Days(days) => days.bytes(),
                 Span::Sums(sums) => size_of_val(&**sums),
+                Span::Sessions(counts) => counts.size(),
             }
     }
 }

@@ -20,6 +20,9 @@ const RECENT_MAX: usize = 16;
 /// Spans in use that are passed over, at most, to make room for one.
 const SPARED_MAX: usize = 64;
 
+/// What takes more than this part of all room is large.
+const LARGE_PART: usize = 8;
+
 pub struct SpanCache {
     bytes_max: usize,
     state: Mutex<State>,
@@ -52,6 +55,11 @@ struct Entry {
 impl SpanCache {
     pub fn new(bytes_max: usize) -> SpanCache {
         SpanCache { bytes_max, state: Mutex::default() }
+    }
+
+    /// Whether something of this size can be kept without driving out much else.
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        bytes <= self.bytes_max / LARGE_PART
     }
 
     /// A span as of the fold, if it is here.

@@ -44,17 +44,21 @@ fn a_fold_takes_out_the_spans_it_changes_and_no_other() {
         SpanKey::over_all(SpanKind::Whole),
         key(SpanKind::Year, "2024-01-01"),
         key(SpanKind::Quarter, "2024-04-01"),
+        key(SpanKind::YearSessions, "2024-01-01"),
+        key(SpanKind::QuarterSessions, "2024-04-01"),
         key(SpanKind::Month, "2024-05-01"),
         key(SpanKind::Third, "2024-05-21"),
-        key(SpanKind::Days, "2024-05-21"),
+        key(SpanKind::Days, "2024-05-01"),
     ];
     let kept = [
         SpanKey::over_all(SpanKind::Count(CountKind::Entered)),
         key(SpanKind::Year, "2023-01-01"),
         key(SpanKind::Quarter, "2024-01-01"),
+        key(SpanKind::YearSessions, "2023-01-01"),
+        key(SpanKind::QuarterSessions, "2024-07-01"),
         key(SpanKind::Month, "2024-06-01"),
         key(SpanKind::Third, "2024-05-11"),
-        key(SpanKind::Days, "2024-05-11"),
+        key(SpanKind::Days, "2024-06-01"),
     ];
     for key in changed.into_iter().chain(kept) {
         [2, 3].into_iter().for_each(|id| cache.put(0, team(id), key, span(3)));

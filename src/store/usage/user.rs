@@ -1,6 +1,6 @@
 //! A tracked user as the base facts know it: registration, home team, scopes and when it entered each.
 
-use rusqlite::{Connection, OptionalExtension, Row, Statement, named_params, params};
+use rusqlite::{Connection, Row, Statement, named_params, params};
 
 use super::lattice::{ANY, Cell, NONE, SERVICE_IDS_MAX, TEAM_IDS_MAX};
 use super::new_keys::NewKeys;
@@ -125,17 +125,6 @@ impl User {
             }
         }
         Ok(())
-    }
-
-    /// None for an erased user.
-    pub fn name(conn: &Connection, ord: u32) -> Result<Option<Id>> {
-        const SELECT_NAME: &str = "select user_id from usage_user_name where ord = :ord";
-        let text: Option<String> = conn
-            .prepare_cached(SELECT_NAME)?
-            .query_row(named_params! {":ord": ord}, |row| row.get("user_id"))
-            .optional()?;
-        // Erasing leaves control characters, which no id holds.
-        Ok(text.and_then(|text| Id::new(text).ok()))
     }
 }
 

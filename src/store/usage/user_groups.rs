@@ -7,15 +7,16 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::figures::{UsageSnapshot, cell_figures};
 use super::idle_users::idle_users;
 use super::lattice::Cell;
+use super::most_sessions::around;
 use super::sets::UserBits;
 use super::totals::counts_in_total;
 use super::user::User;
-use super::user_sessions::sessions_by_user;
+use super::user_sessions::{SessionCounts, sessions_by_user};
 use crate::error::Result;
 use crate::model::{DateRange, Figures, Group, GroupPage, Id};
 use crate::store::varint::damaged;
@@ -51,35 +52,22 @@ pub fn user_groups(
 struct Seen {
     ord: u32,
     sessions: u32,
-    is_active: bool,
 }
 
-impl Seen {
-    fn rank(&self) -> Rank {
-        Rank { active: self.is_active.into(), sessions: self.sessions.into() }
-    }
-}
-
-/// How groups are ordered, ids apart: the greatest first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    active: u64,
-    sessions: u64,
-}
-
-/// All users in order, ids apart.
+/// All users in order, ids apart: those that were active, by sessions; those with sessions alone; those in the total.
 struct Ranking {
     range: DateRange,
     cell: Cell,
-    /// The named users that were active.
+    /// The named users that were active, and how many these are.
     active: UserBits,
-    /// By ord; 0 for erased users.
-    sessions: Vec<u32>,
-    /// The named users with sessions but no activity in the range: their matching events lie behind. Few.
-    passive: Vec<u32>,
+    active_len: u64,
+    /// Theirs.
+    sessions: SessionCounts,
+    /// The named users with sessions but no activity in the range, most sessions first: their matching events lie behind.
+    /// Few.
+    passive: Vec<Seen>,
     /// Those of them that count in the total, ascending.
     passive_in_total: Vec<u32>,
-    buckets: Buckets,
     /// How many more users merely count in the total.
     idle: u64,
     /// The sum over erased users; None if it is all zeros.
@@ -92,26 +80,26 @@ impl Ranking {
         let irregular = snapshot.source().irregular_before(range.start())?.ok_or_else(damaged)?;
         let mut active = UserBits::new(snapshot.overlay.ord_end);
         let all = cell_figures(snapshot, cell, range, &irregular, &mut active)?;
+        let sessions = sessions_by_user(snapshot, range, cell)?;
         let mut ranking = Ranking {
             range,
             cell,
             active,
-            sessions: sessions_by_user(snapshot, range, cell)?,
+            active_len: all.active_users,
+            sessions,
             passive: vec![],
             passive_in_total: vec![],
-            buckets: Buckets::new(),
             idle: 0,
             erased: None,
             erased_ords: load_erased(snapshot.conn)?,
         };
         let erased = ranking.take_erased(snapshot.conn)?;
-        let (seen, sessions) = ranking.count_active();
-        // What the active ones did not start, others did.
-        let of_passive = all.total_sessions.checked_sub(erased.total_sessions + sessions).ok_or_else(damaged)?;
-        if of_passive > 0 {
-            ranking.find_passive(snapshot.conn)?;
+        let of_passive = ranking.take_passive(snapshot.conn)?;
+        // Users partition the cell: what they come to is what it says.
+        if erased.total_sessions + of_passive + ranking.sessions.sum(&ranking.active) != all.total_sessions {
+            return Err(damaged());
         }
-        let counted = erased.total_users + seen + ranking.passive_in_total.len() as u64;
+        let counted = erased.total_users + ranking.active_len + ranking.passive_in_total.len() as u64;
         ranking.idle = all.total_users.checked_sub(counted).ok_or_else(damaged)?;
         ranking.erased = (erased != Figures::default()).then_some(erased);
         Ok(ranking)
@@ -121,42 +109,34 @@ impl Ranking {
     fn take_erased(&mut self, conn: &Connection) -> Result<Figures> {
         let mut sum = Figures::default();
         for ord in &self.erased_ords {
-            let is_active = self.active.contains(*ord);
+            let is_active = self.active.take(*ord);
             sum.total_users += u64::from(is_active || passive_counts(conn, *ord, self.cell, self.range)?);
             sum.active_users += u64::from(is_active);
-            sum.total_sessions += self.sessions.get_mut(*ord as usize).map_or(0, |n| u64::from(std::mem::take(n)));
-            self.active.remove(*ord);
+            sum.total_sessions += u64::from(self.sessions.take(*ord));
         }
+        self.active_len -= sum.active_users;
         Ok(sum)
     }
 
-    /// Returns how many there are, and their sessions.
-    fn count_active(&mut self) -> (u64, u64) {
-        let (mut users, mut sum) = (0, 0);
-        for ord in self.active.iter() {
-            let sessions = self.sessions[ord as usize];
-            self.buckets.add(true, sessions);
-            users += 1;
-            sum += u64::from(sessions);
-        }
-        (users, sum)
-    }
-
-    fn find_passive(&mut self, conn: &Connection) -> Result<()> {
-        for (ord, sessions) in (0..).zip(&self.sessions) {
-            if *sessions > 0 && !self.active.contains(ord) {
-                self.buckets.add(false, *sessions);
-                self.passive.push(ord);
+    /// Takes those without activity apart, and gives the sum of their sessions.
+    fn take_passive(&mut self, conn: &Connection) -> Result<u64> {
+        let mut passive = self.sessions.perhaps_passive().to_vec();
+        passive.retain(|ord| !self.active.contains(*ord));
+        for ord in passive {
+            let sessions = self.sessions.take(ord);
+            if sessions > 0 {
+                self.passive.push(Seen { ord, sessions });
                 if passive_counts(conn, ord, self.cell, self.range)? {
                     self.passive_in_total.push(ord);
                 }
             }
         }
-        Ok(())
+        self.passive.sort_unstable_by_key(|user| (Reverse(user.sessions), user.ord));
+        Ok(self.passive.iter().map(|user| u64::from(user.sessions)).sum())
     }
 
     fn seen_len(&self) -> u64 {
-        self.buckets.len()
+        self.active_len + self.passive.len() as u64
     }
 
     fn named_len(&self) -> u64 {
@@ -169,26 +149,29 @@ impl Ranking {
 
     /// How many named groups stand before the one without an id, which is the last of its ties.
     fn erased_at(&self) -> u64 {
-        let Some(erased) = self.erased else { return self.named_len() };
-        let rank = Rank { active: erased.active_users, sessions: erased.total_sessions };
-        if rank == (Rank { active: 0, sessions: 0 }) {
-            return self.named_len();
+        let Some(Figures { active_users, total_sessions, .. }) = self.erased else { return self.named_len() };
+        match (active_users, total_sessions) {
+            (0, 0) => self.named_len(),
+            (0, least) => {
+                self.active_len + self.passive.partition_point(|user| u64::from(user.sessions) >= least) as u64
+            }
+            (1, 0) => self.active_len,
+            (1, least) => self.sessions.users_from(least),
+            // No named one has as many.
+            _ => 0,
         }
-        self.seen().filter(|user| user.rank() >= rank).count() as u64
-    }
-
-    /// In no order.
-    fn seen(&self) -> impl Iterator<Item = Seen> {
-        let seen = |is_active| move |ord| Seen { ord, sessions: self.sessions[ord as usize], is_active };
-        self.active.iter().map(seen(true)).chain(self.passive.iter().copied().map(seen(false)))
     }
 
     /// The named groups at these places of their order.
     fn named(&self, snapshot: &UsageSnapshot, places: Range<u64>) -> Result<Vec<Group>> {
-        let seen_len = self.seen_len();
+        let (active_len, seen_len) = (self.active_len, self.seen_len());
         let mut groups = vec![];
-        if places.start < places.end.min(seen_len) {
-            groups = self.seen_groups(snapshot, places.start..places.end.min(seen_len))?;
+        if places.start < places.end.min(active_len) {
+            groups = self.active_groups(snapshot, places.start..places.end.min(active_len))?;
+        }
+        if places.end > active_len && places.start < seen_len && places.start < places.end {
+            let within = places.start.max(active_len) - active_len..places.end.min(seen_len) - active_len;
+            groups.extend(self.in_order(snapshot, false, &self.passive, within)?);
         }
         if places.end > seen_len && places.end > places.start {
             let from = places.start.max(seen_len) - seen_len;
@@ -197,19 +180,30 @@ impl Ranking {
         Ok(groups)
     }
 
-    /// `places`: at least one, none behind the seen users.
-    fn seen_groups(&self, snapshot: &UsageSnapshot, places: Range<u64>) -> Result<Vec<Group>> {
-        let (buckets, before) = self.buckets.around(&places);
-        let mut seen: Vec<Seen> =
-            self.seen().filter(|user| buckets.contains(&Buckets::of(user.is_active, user.sessions))).collect();
-        seen.sort_unstable_by_key(|user| (Reverse(user.rank()), user.ord));
-        let (start, end) = ((places.start - before) as usize, (places.end - before) as usize);
+    /// `places`: at least one, none behind the active users.
+    fn active_groups(&self, snapshot: &UsageSnapshot, places: Range<u64>) -> Result<Vec<Group>> {
+        let (ords, before) = around(&self.sessions, &self.active, &places);
+        let seen = |ord| Ok(Seen { ord, sessions: self.sessions.of(ord).ok_or_else(damaged)? });
+        let mut seen = ords.into_iter().map(seen).collect::<Result<Vec<Seen>>>()?;
+        seen.sort_unstable_by_key(|user| (Reverse(user.sessions), user.ord));
+        self.in_order(snapshot, true, &seen, places.start - before..places.end - before)
+    }
+
+    /// `seen`: most sessions first, ties by ord.
+    fn in_order(
+        &self,
+        snapshot: &UsageSnapshot,
+        is_active: bool,
+        seen: &[Seen],
+        places: Range<u64>,
+    ) -> Result<Vec<Group>> {
+        let (start, end) = (places.start as usize, places.end as usize);
         let mut groups = vec![];
         let mut first = 0;
-        for ties in seen.chunk_by(|a, b| a.rank() == b.rank()) {
+        for ties in seen.chunk_by(|a, b| a.sessions == b.sessions) {
             let within = start.max(first)..end.min(first + ties.len());
             if within.start < within.end {
-                groups.extend(self.tied(snapshot, ties, within.start - first..within.end - first)?);
+                groups.extend(self.tied(snapshot, is_active, ties, within.start - first..within.end - first)?);
             }
             first += ties.len();
         }
@@ -217,16 +211,18 @@ impl Ranking {
     }
 
     /// Users of one rank are in order of their ids.
-    fn tied(&self, snapshot: &UsageSnapshot, ties: &[Seen], places: Range<usize>) -> Result<Vec<Group>> {
+    fn tied(
+        &self,
+        snapshot: &UsageSnapshot,
+        is_active: bool,
+        ties: &[Seen],
+        places: Range<usize>,
+    ) -> Result<Vec<Group>> {
         let ords: Vec<u32> = ties.iter().map(|user| user.ord).collect();
-        let Seen { sessions, is_active, .. } = ties[0];
+        let total_sessions = ties[0].sessions.into();
         let group = |(id, ord): (Id, u32)| {
             let in_total = is_active || self.passive_in_total.binary_search(&ord).is_ok();
-            let figures = Figures {
-                total_users: in_total.into(),
-                active_users: is_active.into(),
-                total_sessions: sessions.into(),
-            };
+            let figures = Figures { total_users: in_total.into(), active_users: is_active.into(), total_sessions };
             Group { id: Some(id), figures }
         };
         Ok(smallest(load_names(snapshot, &ords)?, places).into_iter().map(group).collect())
@@ -234,54 +230,13 @@ impl Ranking {
 
     fn idle_groups(&self, snapshot: &UsageSnapshot, places: Range<usize>) -> Result<Vec<Group>> {
         let mut idle = idle_users(snapshot, self.range, self.cell, &self.active)?;
-        let is_counted =
-            |ord: &u32| self.sessions.get(*ord as usize) > Some(&0) || self.erased_ords.binary_search(ord).is_ok();
-        idle.retain(|ord| !is_counted(ord));
+        idle.retain(|ord| {
+            let is_passive = self.passive_in_total.binary_search(ord).is_ok();
+            !is_passive && self.erased_ords.binary_search(ord).is_err()
+        });
         let named = smallest(load_names(snapshot, &idle)?, places);
         let figures = Figures { total_users: 1, ..Figures::default() };
         Ok(named.into_iter().map(|(id, _)| Group { id: Some(id), figures }).collect())
-    }
-}
-
-/// How many users have so many sessions, so that a page finds its users without sorting all of them.
-struct Buckets(Vec<u64>);
-
-impl Buckets {
-    /// Users with so many sessions or more share a bucket: they are few.
-    const SESSIONS_MAX: u32 = 4_095;
-    const LEN: usize = 2 * (Buckets::SESSIONS_MAX as usize + 1);
-
-    fn new() -> Buckets {
-        Buckets(vec![0; Buckets::LEN])
-    }
-
-    /// Lower buckets rank before higher ones.
-    fn of(is_active: bool, sessions: u32) -> usize {
-        let rank = (Buckets::SESSIONS_MAX + 1) * u32::from(is_active) + sessions.min(Buckets::SESSIONS_MAX);
-        Buckets::LEN - 1 - rank as usize
-    }
-
-    fn add(&mut self, is_active: bool, sessions: u32) {
-        self.0[Buckets::of(is_active, sessions)] += 1;
-    }
-
-    fn len(&self) -> u64 {
-        self.0.iter().sum()
-    }
-
-    /// The buckets that hold these places, and how many users rank before them.
-    fn around(&self, places: &Range<u64>) -> (Range<usize>, u64) {
-        let (mut first, mut before) = (0, 0);
-        while before + self.0[first] <= places.start {
-            before += self.0[first];
-            first += 1;
-        }
-        let (mut end, mut counted) = (first, before);
-        while counted < places.end {
-            counted += self.0[end];
-            end += 1;
-        }
-        (first..end, before)
     }
 }
 
@@ -302,7 +257,7 @@ fn load_names(snapshot: &UsageSnapshot, ords: &[u32]) -> Result<Vec<(Id, u32)>> 
     let conn = snapshot.conn;
     // A row looked up costs as much as some eight in passing.
     if ords.len() < snapshot.overlay.ord_end as usize / 8 {
-        return ords.iter().map(|ord| Ok((User::name(conn, *ord)?.ok_or_else(damaged)?, *ord))).collect();
+        return look_up_names(conn, ords);
     }
     let mut names = Vec::with_capacity(ords.len());
     let mut wanted = ords.iter().copied().peekable();
@@ -314,6 +269,17 @@ fn load_names(snapshot: &UsageSnapshot, ords: &[u32]) -> Result<Vec<(Id, u32)>> 
         }
     }
     if wanted.peek().is_none() { Ok(names) } else { Err(damaged()) }
+}
+
+fn look_up_names(conn: &Connection, ords: &[u32]) -> Result<Vec<(Id, u32)>> {
+    const SELECT_NAME: &str = "select user_id from usage_user_name where ord = :ord";
+    let mut select = conn.prepare_cached(SELECT_NAME)?;
+    let name = |ord: &u32| -> Result<(Id, u32)> {
+        let text: Option<String> = select.query_row([ord], |row| row.get(0)).optional()?;
+        // Erasing leaves control characters, which no id holds.
+        Ok((text.and_then(|text| Id::new(text).ok()).ok_or_else(damaged)?, *ord))
+    };
+    ords.iter().map(name).collect()
 }
 
 /// The entries at these places of the sorted list.
