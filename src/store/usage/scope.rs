@@ -30,7 +30,7 @@ impl User {
         const MANY: usize = 64;
         let has_many = events.len() >= MANY && events.clone().filter(|event| !self.knows(*event)).count() >= MANY;
         if !has_many {
-            return events.fold(false, |is_new, event| self.observe(event, delta) || is_new);
+            return events.filter(|event| self.observe(*event, delta)).count() > 0;
         }
         let before = self.clone();
         for event in events.clone() {
