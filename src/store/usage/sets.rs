@@ -204,6 +204,16 @@ impl UserBits {
         Ok(())
     }
 
+    /// Inserts an ord if `is_there`, without a branch that nobody could foresee.
+    #[inline]
+    pub fn insert_if(&mut self, is_there: bool, ord: u32) -> Result<()> {
+        if ord >= self.ord_end {
+            return Err(damaged());
+        }
+        self.words[(ord / WORD_BITS) as usize] |= u64::from(is_there) << (ord % WORD_BITS);
+        Ok(())
+    }
+
     pub fn remove(&mut self, ord: u32) {
         if let Some(word) = self.words.get_mut((ord / WORD_BITS) as usize) {
             *word &= !(1 << (ord % WORD_BITS));
@@ -218,6 +228,15 @@ impl UserBits {
         let was_there = *word & bit != 0;
         *word &= !bit;
         was_there
+    }
+
+    /// As [`UserBits::take`] if `is_there`; 1 if it was in it.
+    #[inline]
+    pub fn take_if(&mut self, is_there: bool, ord: u32) -> u64 {
+        let Some(word) = self.words.get_mut((ord / WORD_BITS) as usize) else { return 0 };
+        let taken = *word >> (ord % WORD_BITS) & u64::from(is_there);
+        *word &= !(taken << (ord % WORD_BITS));
+        taken
     }
 
     pub fn contains(&self, ord: u32) -> bool {
