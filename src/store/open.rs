@@ -10,7 +10,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, named_params};
 
 use super::{Settings, upgrade};
-use crate::clock::give_way;
 use crate::error::{Error, Kind, Result};
 
 /// "anlt": marks a file as ours (pragma application_id).
@@ -113,9 +112,6 @@ pub fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
     Error::new(kind, format!("cannot {what} {}: {reason}", path.display()))
 }
 
-/// Steps of SQLite's virtual machine after which the writer lets others have its processor: some 30 rows written.
-const STRETCH_STEPS: i32 = 1_000;
-
 /// Opens the one writing connection; makes a fresh database where there is none, upgrades an older one.
 /// Errors with a message for the operator if the file is foreign, newer or damaged. The caller holds the lock.
 pub fn open_writer(settings: &Settings, now_unix_micros: i64) -> Result<Connection> {
@@ -149,14 +145,6 @@ pub fn open_writer(settings: &Settings, now_unix_micros: i64) -> Result<Connecti
         upgrade::bring_up(&mut conn)?;
         upgrade::compare_with_fresh(&conn).map_err(|e| Error { message: format!("{}: {e}", path.display()), ..e })?;
     }
-    // Reads that are short must not wait until a long transaction has used up its slice of a processor.
-    conn.progress_handler(
-        STRETCH_STEPS,
-        Some(|| {
-            give_way();
-            false
-        }),
-    )?;
     if settings.bytes_max > 0 {
         bound(&conn, settings.bytes_max)?;
     }

@@ -6,10 +6,13 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::job::Job;
+use crate::clock::give_way;
 use crate::error::{Error, Kind, Result};
 
 /// A client that comes back after so long finds a queue that has moved on by many groups.
 const RETRY_AFTER_S: u64 = 1;
+/// With more to do than this, the writer keeps its processor for as long as it may.
+const GIVE_WAY_ITEMS_MAX: usize = 2_000;
 
 pub struct Queue {
     state: Mutex<State>,
@@ -20,6 +23,8 @@ pub struct Queue {
 struct State {
     jobs: VecDeque<Job>,
     items: usize,
+    /// Of the group that was taken last.
+    taken: usize,
     closed: bool,
 }
 
@@ -35,7 +40,7 @@ pub enum Next {
 impl Queue {
     /// `items_max`: events that may wait at once; a single larger job is still taken when nothing waits.
     pub fn new(items_max: usize) -> Queue {
-        let state = State { jobs: VecDeque::new(), items: 0, closed: false };
+        let state = State { jobs: VecDeque::new(), items: 0, taken: 0, closed: false };
         Queue { state: Mutex::new(state), arrived: Condvar::new(), items_max }
     }
 
@@ -71,6 +76,7 @@ impl Queue {
             group.extend(state.jobs.pop_front());
         }
         state.items -= items;
+        state.taken = items;
         match (group.is_empty(), state.closed) {
             (false, _) => Next::Group(group),
             (true, true) => Next::Closed,
@@ -81,6 +87,19 @@ impl Queue {
     /// Items that wait.
     pub fn items(&self) -> usize {
         self.state.lock().items
+    }
+
+    /// Lets others have the writer's processor, unless much is to be done: giving way costs a slice where processors are busy.
+    /// False, which is what SQLite takes for going on.
+    pub fn give_way_unless_much(&self) -> bool {
+        let to_do = {
+            let state = self.state.lock();
+            state.items + state.taken
+        };
+        if to_do <= GIVE_WAY_ITEMS_MAX {
+            give_way();
+        }
+        false
     }
 
     /// No job is taken from now on; those that wait are still done.

@@ -38,6 +38,8 @@ const IDLE_WHEN_SHRINKING: Duration = Duration::from_millis(5);
 const SHRINKING_PAUSE: Duration = Duration::from_millis(100);
 /// The same while there is no room: folding would only fail again, and every failure loads the memory anew.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
+/// Steps of SQLite's virtual machine, some 30 rows written, after which reads that are short may have the processor.
+const STRETCH_STEPS: i32 = 1_000;
 /// Having found nothing to do so often in a row (for five seconds), it takes up what is better done late than never.
 const QUIET_AFTER: u32 = 25;
 
@@ -70,13 +72,15 @@ pub struct Writer {
 impl Writer {
     /// Loads what is kept in memory and publishes the first view.
     pub fn load(
-        conn: Connection,
+        mut conn: Connection,
         settings: &Settings,
         key: DigestKey,
         clock: Clock,
         queue: Arc<Queue>,
         stats: Arc<Stats>,
     ) -> Result<(Writer, Arc<Views>)> {
+        let to_do = Arc::clone(&queue);
+        conn.progress_handler(STRETCH_STEPS, Some(move || to_do.give_way_unless_much()))?;
         let bounds = Bounds { teams_max: settings.teams_max, services_max: settings.services_max };
         let usage = UsageWriter::load(&conn, key.clone(), bounds, settings.span_cache_bytes)?;
         let log = LogWriter::load(&conn, key.clone(), bounds.services_max)?;
