@@ -32,7 +32,7 @@ const PAUSE: u32 = 4;
 /// Free pages above which space is given back to the file system while nobody waits, and how many at a time: each may mean
 /// that another page is moved, some 10 us.
 const FREE_PAGES_MAX: i64 = 4_096;
-const VACUUM_PAGES: i64 = 512;
+const VACUUM_PAGES: i64 = 128;
 
 /// Keeps the WAL short, with a thread that writes back most of it.
 pub struct Checkpoints {

@@ -35,7 +35,7 @@ const IDLE: Duration = Duration::from_millis(200);
 /// The same while much space is to be given back, which is done in pieces of some milliseconds.
 const IDLE_WHEN_SHRINKING: Duration = Duration::from_millis(5);
 /// A piece follows the other after so long even if the writer never rests: what is being removed shall not fill the disk.
-const SHRINKING_PAUSE: Duration = Duration::from_millis(100);
+const SHRINKING_PAUSE: Duration = Duration::from_millis(25);
 /// The same while there is no room: folding would only fail again, and every failure loads the memory anew.
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
 /// Steps of SQLite's virtual machine, some 30 rows written, after which reads that are short may have the processor.

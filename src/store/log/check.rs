@@ -62,7 +62,7 @@ const ORDER: &str = "
 fn check_order(snapshot: &LogSnapshot, findings: &mut Findings) -> Result<()> {
     let current: Vec<&Leaf> = snapshot.directory.groups().flat_map(|group| &group.leaves).collect();
     let sweep = floors::load(snapshot.conn)?;
-    let saved = leaves::saved_leaves(snapshot.conn).unwrap_or_else(|error| {
+    let saved = leaves::saved_leaves(snapshot.conn, snapshot.directory.names()).unwrap_or_else(|error| {
         findings.add(format!("log_leaf: cannot be read: {error}"));
         vec![]
     });

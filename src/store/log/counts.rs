@@ -41,6 +41,7 @@ impl Counts {
     }
 
     /// Ascending.
+    #[inline]
     fn cells(&self) -> impl Iterator<Item = (Cell, u32)> {
         let mut cursor = Cursor::new(&self.packed);
         let mut index = 0;
@@ -86,11 +87,13 @@ impl Counts {
     pub fn sum<'a>(parts: impl Iterator<Item = &'a Counts>) -> Counts {
         // Cells are small integers without large gaps: a vector that counts by cell is the shortest way.
         let mut by_cell: Vec<u32> = vec![];
-        for (cell, n) in parts.flat_map(Counts::cells) {
-            if cell.index() >= by_cell.len() {
-                by_cell.resize(cell.index() + 1, 0);
+        for part in parts {
+            for (cell, n) in part.cells() {
+                if cell.index() >= by_cell.len() {
+                    by_cell.resize(cell.index() + 1, 0);
+                }
+                by_cell[cell.index()] += n;
             }
-            by_cell[cell.index()] += n;
         }
         let counted = by_cell.into_iter().enumerate().filter(|(_, n)| *n > 0);
         Counts::from_sorted(counted.map(|(index, n)| (Cell::from_index(index), n)))
@@ -111,18 +114,14 @@ impl Counts {
         of_service.filter(|(cell, _)| filter.severities.contains(cell.severity())).map(|(_, n)| u64::from(n)).sum()
     }
 
-    /// The highest service among them.
-    pub fn last_service(&self) -> Option<u32> {
-        self.cells().last().map(|(cell, _)| cell.service())
-    }
-
     /// As the database keeps them.
     pub fn encode(&self) -> &[u8] {
         &self.packed
     }
 
-    /// Errors on a blob that [`Counts::encode`] did not make.
-    pub fn decode(blob: &[u8]) -> Result<Counts> {
+    /// Errors on a blob that [`Counts::encode`] did not make, and on one of services beyond the last one known: sums over it
+    /// would ask for memory without end.
+    pub fn decode(blob: &[u8], last_service: u32) -> Result<Counts> {
         let mut cursor = Cursor::new(blob);
         let (mut cell, mut total) = (0, 0u32);
         let mut by_severity = [0; Severity::ALL.len()];
@@ -135,7 +134,8 @@ impl Counts {
             cell += i64::from(step);
             by_severity[Cell::from_sql(cell)?.severity().index()] += n;
         }
-        Ok(Counts { by_severity, packed: blob.into() })
+        let is_known = cell == 0 || Cell::from_sql(cell)?.service() <= last_service;
+        if is_known { Ok(Counts { by_severity, packed: blob.into() }) } else { Err(damaged()) }
     }
 }
 
@@ -168,14 +168,16 @@ mod tests {
             prop_assert_eq!(sum.only(severities), Counts::of(kept));
             prop_assert_eq!(sum.holds_other_than(severities), sum.only(severities) != sum);
             prop_assert_eq!(sum.matching(&filter), all.iter().filter(|cell| filter.matches(**cell)).count() as u64);
-            prop_assert_eq!(&Counts::decode(sum.encode()).unwrap(), &sum);
+            prop_assert_eq!(&Counts::decode(sum.encode(), 40).unwrap(), &sum);
+            let last = all.iter().map(|cell| cell.service()).max();
+            prop_assert!(last.is_none_or(|last| Counts::decode(sum.encode(), last - 1).is_err()));
             prop_assert_eq!(Counts::of(all.into_iter()), sum);
         }
 
         #[test]
         fn any_bytes_are_counts_or_an_error(blob in proptest::collection::vec(any::<u8>(), 0..40)) {
-            if let Ok(counts) = Counts::decode(&blob) {
-                prop_assert_eq!(Counts::decode(counts.encode()).unwrap(), counts);
+            if let Ok(counts) = Counts::decode(&blob, u32::MAX) {
+                prop_assert_eq!(Counts::decode(counts.encode(), u32::MAX).unwrap(), counts);
             }
         }
     }

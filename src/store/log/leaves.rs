@@ -69,8 +69,8 @@ impl Unsaved {
 pub fn load(conn: &Connection, names: Arc<Names>, shape: Shape, floors: Floors) -> Result<(Directory, Unsaved)> {
     let counted = counted(conn)?;
     let last = last_position(conn)?;
-    let leaves = kept(saved_leaves(conn)?, &floors);
-    if !are_possible(&leaves, &names, counted.seq) {
+    let leaves = kept(saved_leaves(conn, &names)?, &floors);
+    if !are_possible(&leaves, counted.seq) {
         return Err(damaged());
     }
     let mut directory = Directory::new(shape, leaves, names, last, counted.seq);
@@ -83,13 +83,10 @@ pub fn load(conn: &Connection, names: Arc<Names>, shape: Shape, floors: Floors) 
     Ok((directory, unsaved))
 }
 
-/// Whether leaves may have come from us: they count no more events than were acknowledged, of services that have a name.
-/// Damaged ones would overflow a sum, or ask for memory without end.
-fn are_possible(leaves: &[Leaf], names: &Names, counted_seq: i64) -> bool {
+/// Whether leaves may have come from us: they count no more events than were acknowledged. Damaged ones would overflow a sum.
+fn are_possible(leaves: &[Leaf], counted_seq: i64) -> bool {
     let events: u64 = leaves.iter().map(|leaf| leaf.counts.total()).sum();
-    let services_are_known =
-        leaves.iter().filter_map(|leaf| leaf.counts.last_service()).all(|service| names.is_known(service));
-    services_are_known && u64::try_from(counted_seq).is_ok_and(|counted| events <= counted)
+    u64::try_from(counted_seq).is_ok_and(|counted| events <= counted)
 }
 
 /// Counts new keys, which are sorted and stand in log_order already, as does every key counted before.
@@ -134,13 +131,13 @@ fn last_position(conn: &Connection) -> Result<Position> {
 const LEAVES: &str = "select at, seq, counts from log_leaf order by at, seq";
 
 /// The leaves as the database has them; one that is empty before they were first written.
-pub fn saved_leaves(conn: &Connection) -> Result<Vec<Leaf>> {
+pub fn saved_leaves(conn: &Connection, names: &Names) -> Result<Vec<Leaf>> {
     let mut statement = conn.prepare_cached(LEAVES)?;
     let mut rows = statement.query([])?;
     let mut leaves = vec![];
     while let Some(row) = rows.next()? {
         let blob = row.get_ref(2)?.as_blob().map_err(|_| damaged())?;
-        leaves.push(Leaf { first: order::position(row, 0, 1)?, counts: Counts::decode(blob)? });
+        leaves.push(Leaf { first: order::position(row, 0, 1)?, counts: Counts::decode(blob, names.last())? });
     }
     if leaves.is_empty() {
         leaves.push(Leaf { first: START, counts: Counts::default() });

@@ -25,9 +25,9 @@ impl Names {
         self.by_id.len()
     }
 
-    /// Whether the id stands for a name, or for none.
-    pub fn is_known(&self, id: u32) -> bool {
-        id >= NONE && ((id - NONE) as usize) <= self.by_id.len()
+    /// The highest id that stands for a name, or for none.
+    pub fn last(&self) -> u32 {
+        NONE + self.by_id.len() as u32
     }
 
     pub fn id(&self, service: &Id) -> Option<u32> {
