@@ -1,6 +1,8 @@
-"""Fits simple models to what `benches/growth.rs` has measured, for docs/SCALE.md: a table as Markdown.
+"""Fits simple models to what `benches/growth.rs` has measured, for docs/SCALE.md: a table as Markdown; and makes one of what
+`benches/shape.rs` has measured.
 
     python3 benches/compare/fit.py target/compare/full/growth.json [--update docs/SCALE.md]
+    cargo bench --bench shape > shape.json; python3 benches/compare/fit.py --shape shape.json [--update docs/SCALE.md]
 
 Totals (bytes, memory, time to open) are taken to grow as a + b * n, what one event costs as a + b * log2(n): trees deepen. The last
 columns say by how much the model misses what was measured, at worst, and what it gives where nobody has measured: a guess that
@@ -36,7 +38,21 @@ FIGURES: list[tuple[str, str, str, Callable[[float], float]]] = [
 ]
 
 
+SHAPE_BEGIN, SHAPE_END = "<!-- shape: begin -->", "<!-- shape: end -->"
+READS = {
+    "summary_30d": "30 days",
+    "summary_half": "half",
+    "team_30d": "a team, 30 days",
+    "team_half": "a team, half",
+    "by_user_half": "by user, half",
+    "by_team_half": "by team, half",
+}
+
+
 def main() -> None:
+    if "--shape" in sys.argv:
+        lines = Path(sys.argv[sys.argv.index("--shape") + 1]).read_text().splitlines()
+        return put(shapes([json.loads(line) for line in lines if line.startswith("{")]), SHAPE_BEGIN, SHAPE_END)
     lines: list[dict[str, Any]] = json.loads(Path(sys.argv[1]).read_text())
     tables = []
     for what, name in (("usage", "user-days, one event each"), ("log", "log events of 80 bytes")):
@@ -44,10 +60,29 @@ def main() -> None:
         if len(grown) >= 2:
             measured_at = ", ".join(f"{line['size']:,}" for line in grown)
             tables.append(f"n: {name}; measured at {measured_at}; {machine()}.\n\n{table(grown)}\n")
+    put("\n".join(tables), BEGIN, END)
+
+
+def put(text: str, begin: str, end: str) -> None:
     if "--update" in sys.argv:
-        put_between(Path(sys.argv[sys.argv.index("--update") + 1]), BEGIN, END, "\n".join(tables))
+        put_between(Path(sys.argv[sys.argv.index("--update") + 1]), begin, end, text)
     else:
-        print("\n".join(tables))
+        print(text)
+
+
+def shapes(lines: list[dict[str, Any]]) -> str:
+    """A row a history: in what it differs from the first, and what it costs."""
+    usual = lines[0]["shape"]
+    heads = ["CPU an event", "bytes a user-day", "memory", *READS.values()]
+    rows = [f"| history | {' | '.join(heads)} |", f"|---|{'--:|' * len(heads)}"]
+    for line in lines:
+        others = [f"{value:,} {name}" for name, value in line["shape"].items() if value != usual[name]]
+        costs = [line["event_us"], line["file_bytes"] / line["user_days"], line["resident_mib"]]
+        figures = [number(value) for value in costs + [line["reads_us"][read] for read in READS]]
+        rows.append(f"| {', '.join(others) or 'usual'} | {' | '.join(figures)} |")
+    names = ", ".join(f"{value:,} {name}" for name, value in usual.items())
+    first = f"{lines[0]['user_days']:,} user-days of one event each; usual: {names}; microseconds, MiB; {machine()}."
+    return f"{first}\n\n" + "\n".join(rows) + "\n"
 
 
 def table(grown: list[dict[str, Any]]) -> str:
