@@ -21,8 +21,11 @@ use flate2::write::GzEncoder;
 
 #[path = "shared/random.rs"]
 mod random;
+#[path = "shared/skewed.rs"]
+mod skewed;
 
 use self::random::Random;
+use self::skewed::skewed;
 
 const DAYS: u64 = 3 * 365 + 1;
 /// 2023-01-01T00:00:00Z.
@@ -96,7 +99,7 @@ fn write_users(plan: &Plan) -> io::Result<u64> {
     let mut random = Random(plan.seed);
     for user in 0..plan.users {
         let at = FIRST_SECOND + random.below(DAYS * DAY_SECONDS as u64) as i64;
-        let team = random.skewed(TEAMS as u64);
+        let team = skewed(&mut random, TEAMS as u64);
         writeln!(file, r#"{{"user_id":"user-{user:06}","team_id":"team-{team:03}","registered_at":"{}"}}"#, time(at))?;
     }
     file.flush()?;
@@ -152,17 +155,17 @@ impl Event {
 
 /// 1 to 6 events within minutes; one session in four says its id, one in ten goes over two teams or services.
 fn random_session(random: &mut Random, users: u64, day: u64) -> Vec<Event> {
-    let user = random.skewed(users);
+    let user = skewed(random, users);
     // A user keeps to one team.
-    let team = Random(user).skewed(TEAMS as u64);
-    let service = random.skewed(SERVICES as u64);
+    let team = skewed(&mut Random(user), TEAMS as u64);
+    let service = skewed(random, SERVICES as u64);
     let session = (random.below(4) == 0).then(|| random.next());
     let mut at = FIRST_SECOND + day as i64 * DAY_SECONDS + random.below(DAY_SECONDS as u64) as i64;
     let wanders = random.below(10) == 0;
     let mut events = Vec::new();
     for _ in 0..1 + random.below(6) {
         let (team, service) = if wanders && random.below(2) == 0 {
-            (random.skewed(TEAMS as u64), random.skewed(SERVICES as u64))
+            (skewed(random, TEAMS as u64), skewed(random, SERVICES as u64))
         } else {
             (team, service)
         };
@@ -196,7 +199,7 @@ fn write_log(plan: &Plan) -> io::Result<u64> {
             1..=9 => "warning",
             _ => "info",
         };
-        let service = random.skewed(SERVICES as u64);
+        let service = skewed(&mut random, SERVICES as u64);
         let message = format!(
             "GET /items/{:08} took {:4} ms for user-{:06}",
             n % 99_999_999,

@@ -14,18 +14,25 @@
 mod history;
 #[path = "shared/log_history.rs"]
 mod log_history;
+#[path = "shared/process.rs"]
+mod process;
+#[path = "shared/random.rs"]
+mod random;
+#[path = "shared/store.rs"]
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use analytics::app::settings::{Settings, Sources};
-use analytics::clock::Clock;
 use analytics::model::{SystemEvent, UsageEvent};
 use analytics::store::{Store, beside};
-use history::{Random, Users};
+use history::Users;
+use process::{resident_mib, time_of};
+use random::Random;
 use rusqlite::Connection;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 use serde_json::json;
+use store::open;
 use tokio::runtime::Runtime;
 
 const USAGE: &str =
@@ -165,13 +172,6 @@ fn grow<E: Growing>(directory: &Path, sizes: &[u64], sample: u64) {
     store.close();
 }
 
-/// With the settings that a server has.
-fn open(database: &Path) -> Store {
-    let flags = vec![("database.path", database.to_string_lossy().into_owned())];
-    let settings = Settings::load(Sources { config: None, environment: std::iter::empty(), flags }).expect("settings");
-    Store::open(&settings.store, Clock::system()).expect("a database")
-}
-
 /// CPU that events took.
 struct Cost {
     events: u64,
@@ -188,9 +188,9 @@ impl Cost {
 fn take_in<E: Growing>(runtime: &Runtime, store: &Store, events: impl Iterator<Item = E>) -> Cost {
     let mut cost = Cost { events: 0, cpu: Duration::ZERO };
     in_commits(events, |commit| {
-        let (count, begun) = (commit.len() as u64, cpu());
+        let (count, begun) = (commit.len() as u64, time_of(ClockId::ProcessCPUTime));
         E::take_in(runtime, store, commit);
-        cost.cpu += cpu() - begun;
+        cost.cpu += time_of(ClockId::ProcessCPUTime) - begun;
         cost.events += count;
     });
     cost
@@ -215,7 +215,7 @@ fn bare_insert<E: Growing>(directory: &Path, numbers: std::ops::Range<u64>) -> C
     conn.execute_batch(E::BARE_TABLE).expect("a table");
     let mut cost = Cost { events: 0, cpu: Duration::ZERO };
     in_commits(numbers.map(E::nth), |commit| {
-        let begun = cpu();
+        let begun = time_of(ClockId::ProcessCPUTime);
         let transaction = conn.transaction().expect("a transaction");
         let mut insert = transaction.prepare_cached(E::BARE_INSERT).expect("a statement");
         for event in &commit {
@@ -223,24 +223,12 @@ fn bare_insert<E: Growing>(directory: &Path, numbers: std::ops::Range<u64>) -> C
         }
         drop(insert);
         transaction.commit().expect("room");
-        cost.cpu += cpu() - begun;
+        cost.cpu += time_of(ClockId::ProcessCPUTime) - begun;
         cost.events += commit.len() as u64;
     });
     drop(conn);
     remove(&path);
     cost
-}
-
-/// Of all threads, ended ones included.
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-fn resident_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("our own process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure of memory");
-    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
 }
 
 fn bytes(path: &Path) -> u64 {

@@ -11,22 +11,26 @@
 mod history;
 #[path = "shared/log_history.rs"]
 mod log_history;
+#[path = "shared/random.rs"]
+mod random;
+#[path = "shared/store.rs"]
+mod store;
 
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use analytics::app::settings::{Settings, Sources};
-use analytics::clock::Clock;
 use analytics::model::{
     DateRange, Day, GroupBy, Id, Interval, LogFilter, Severity, SeveritySet, Start, TimeOrder, Timestamp, UsageFilter,
 };
 use analytics::store::Store;
 use divan::{Bencher, black_box};
-use history::{Random, Users};
+use history::Users;
+use random::Random;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use store::open;
 
 fn main() {
     match option("--ask") {
@@ -37,12 +41,6 @@ fn main() {
 
 fn option(name: &str) -> Option<String> {
     std::env::args().skip_while(|argument| argument != name).nth(1)
-}
-
-fn open(database: &Path) -> Store {
-    let flags = vec![("database.path", database.to_string_lossy().into_owned())];
-    let settings = Settings::load(Sources { config: None, environment: std::iter::empty(), flags }).expect("settings");
-    Store::open(&settings.store, Clock::system()).expect("a database that nobody holds")
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -12,19 +12,26 @@
 
 #[path = "shared/history.rs"]
 mod history;
+#[path = "shared/process.rs"]
+mod process;
+#[path = "shared/random.rs"]
+mod random;
+#[path = "shared/store.rs"]
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use analytics::app::settings::{Settings, Sources};
-use analytics::clock::Clock;
 use analytics::model::{DateRange, Day, GroupBy, Id, UsageEvent, UsageFilter};
 use analytics::store::Store;
-use history::{Random, Users};
-use rustix::time::{ClockId, clock_gettime};
+use history::Users;
+use process::{resident_mib, time_of};
+use random::Random;
+use rustix::time::ClockId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use store::open;
 
 const ROLE: &str = "BENCH_SHAPE";
 const COMMIT: usize = 2_000;
@@ -77,9 +84,9 @@ fn measure(shape: Shape, user_days: u64, directory: &Path) {
     let directory = tempfile::tempdir_in(directory).expect("a directory");
     let path = directory.path().join("analytics.db");
     let store = open(&path);
-    let begun = cpu();
+    let begun = time_of(ClockId::ProcessCPUTime);
     let made = take_in(shape, user_days, &store);
-    let event_us = (cpu() - begun - made).as_nanos() as f64 / 1e3 / user_days as f64;
+    let event_us = (time_of(ClockId::ProcessCPUTime) - begun - made).as_nanos() as f64 / 1e3 / user_days as f64;
     // What was recorded last is folded then, too: it would cost reads some nanoseconds a user-day, here and there.
     std::thread::sleep(QUIET);
     store.close();
@@ -94,21 +101,14 @@ fn measure(shape: Shape, user_days: u64, directory: &Path) {
     store.close();
 }
 
-/// With the settings that a server has.
-fn open(database: &Path) -> Store {
-    let flags = vec![("database.path", database.to_string_lossy().into_owned())];
-    let settings = Settings::load(Sources { config: None, environment: std::iter::empty(), flags }).expect("settings");
-    Store::open(&settings.store, Clock::system()).expect("a database")
-}
-
 /// Gives the CPU that making the events has taken.
 fn take_in(shape: Shape, user_days: u64, store: &Store) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut made = Duration::ZERO;
     for first in (0..user_days).step_by(COMMIT) {
-        let begun = thread_cpu();
+        let begun = time_of(ClockId::ThreadCPUTime);
         let events = (first..(first + COMMIT as u64).min(user_days)).map(|n| event(shape, user_days, n)).collect();
-        made += thread_cpu() - begun;
+        made += time_of(ClockId::ThreadCPUTime) - begun;
         assert!(runtime.block_on(store.record(events)).expect("room").is_empty());
     }
     made
@@ -181,24 +181,4 @@ fn median(read: impl Fn(u64)) -> f64 {
         .collect();
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
-}
-
-/// Of all threads, ended ones included.
-fn cpu() -> Duration {
-    time_of(ClockId::ProcessCPUTime)
-}
-
-fn thread_cpu() -> Duration {
-    time_of(ClockId::ThreadCPUTime)
-}
-
-fn time_of(clock: ClockId) -> Duration {
-    let time = clock_gettime(clock);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-fn resident_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("our own process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a figure of memory");
-    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
 }

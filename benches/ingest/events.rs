@@ -3,6 +3,7 @@
 use chrono::DateTime;
 
 use super::random::Random;
+use super::skewed::skewed;
 
 /// 2023-01-01T00:00:00Z.
 const FIRST_SECOND: i64 = 1_672_531_200;
@@ -66,10 +67,10 @@ impl History {
     fn session(&mut self, arrival: Arrival) -> Vec<Usage> {
         let random = &mut self.random;
         let late = if arrival == Arrival::Late { 1 + random.below(LATE_DAYS_MAX) } else { 0 };
-        let user = random.skewed(USERS);
+        let user = skewed(random, USERS);
         // A user keeps to one team.
-        let team = Random(user).skewed(TEAMS);
-        let service = random.skewed(SERVICES);
+        let team = skewed(&mut Random(user), TEAMS);
+        let service = skewed(random, SERVICES);
         let session = (random.below(4) == 0).then(|| format!("{:016x}", random.next()));
         let day = (self.day - late.min(self.day)) as i64;
         let mut at = FIRST_SECOND + day * DAY_SECONDS + random.below(DAY_SECONDS as u64) as i64;
@@ -77,7 +78,7 @@ impl History {
         let mut events = vec![];
         for _ in 0..1 + random.below(6) {
             let (team, service) = match wanders && random.below(2) == 0 {
-                true => (random.skewed(TEAMS), random.skewed(SERVICES)),
+                true => (skewed(random, TEAMS), skewed(random, SERVICES)),
                 false => (team, service),
             };
             events.push(Usage {
@@ -134,7 +135,7 @@ impl Lines {
         };
         let message =
             format!("GET /items/{n:08} took {:4} ms for user-{:06}", random.below(2_000), random.below(USERS));
-        let service = format!("service-{:02}", random.skewed(SERVICES));
+        let service = format!("service-{:02}", skewed(random, SERVICES));
         let at = FIRST_SECOND * 1_000 + n as i64 * EVENT_MILLIS - late;
         Line { at, severity, service, message: format!("{message:.<80}") }
     }

@@ -2,13 +2,11 @@
 
 use std::time::Instant;
 
-use analytics::app::settings::{Settings, Sources};
-use analytics::clock::Clock;
 use analytics::model::{Id, Timestamp, UsageEvent};
-use analytics::store::Store;
 use tokio::runtime::Builder;
 
 use super::events::{Arrival, History, Usage};
+use super::store::open;
 use super::{Plan, cpu_of};
 
 const EVENTS_A_COMMIT: usize = 2_000;
@@ -16,7 +14,7 @@ const EVENTS_A_COMMIT: usize = 2_000;
 /// Takes the history in, then measures further events. Prints items, seconds and CPU seconds.
 pub fn record(plan: &Plan, arrival: Arrival) {
     let directory = plan.directory();
-    let store = open(&directory);
+    let store = open(&directory.path().join("analytics.db"));
     let runtime = Builder::new_current_thread().build().expect("a runtime");
     let mut history = History::new(1);
     let mut take = |events, arrival| {
@@ -39,13 +37,6 @@ pub fn record(plan: &Plan, arrival: Arrival) {
     let (took, cpu) = take(plan.events, arrival);
     println!("{} {} {}", plan.events, took.as_secs_f64(), cpu.as_secs_f64());
     store.close();
-}
-
-fn open(directory: &tempfile::TempDir) -> Store {
-    let database = directory.path().join("analytics.db").to_string_lossy().into_owned();
-    let flags = vec![("database.path", database)];
-    let settings = Settings::load(Sources { config: None, environment: std::iter::empty(), flags }).expect("settings");
-    Store::open(&settings.store, Clock::system()).expect("a database")
 }
 
 fn event(usage: Usage) -> UsageEvent {

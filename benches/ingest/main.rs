@@ -18,6 +18,10 @@ mod inside;
 mod load;
 #[path = "../shared/random.rs"]
 mod random;
+#[path = "../shared/skewed.rs"]
+mod skewed;
+#[path = "../shared/store.rs"]
+mod store;
 mod table;
 
 use std::io::{BufRead, BufReader};

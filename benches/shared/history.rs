@@ -2,6 +2,8 @@
 
 use analytics::model::{Id, Timestamp, UsageEvent};
 
+use super::random::Random;
+
 /// 2023-01-01T00:00:00Z.
 const FIRST_SECOND: i64 = 1_672_531_200;
 const DAY_SECONDS: i64 = 86_400;
@@ -43,21 +45,4 @@ pub fn event_of(user: u64, day: u64, second: u64) -> UsageEvent {
 
 fn id(text: String) -> Id {
     Id::new(text).expect("an id")
-}
-
-/// SplitMix64.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
 }

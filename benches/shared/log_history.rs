@@ -2,7 +2,7 @@
 
 use analytics::model::{Id, Severity, SystemEvent, Timestamp};
 
-use super::history::Random;
+use super::random::Random;
 
 /// 2023-01-01T00:00:00Z.
 const FIRST_MILLI: i64 = 1_672_531_200_000;

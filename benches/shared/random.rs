@@ -15,12 +15,4 @@ impl Random {
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
-
-    /// A number below `bound`, low ones far more often, but all of them somewhere: half are spread evenly, half by a
-    /// power law.
-    pub fn skewed(&mut self, bound: u64) -> u64 {
-        let unit = self.next() as f64 / u64::MAX as f64;
-        let power = if self.below(2) == 0 { 1.0 } else { 4.0 };
-        ((bound as f64 * unit.powf(power)) as u64).min(bound - 1)
-    }
 }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::delta::CountKind;
 use super::lattice::{Cell, CellKey, Level};
 use super::node::summable;
+use super::run::net;
 use crate::error::Result;
 use crate::model::{DateRange, Day};
 use crate::store::varint::{self, Cursor, damaged};
@@ -82,15 +83,7 @@ fn year_of(row: &Row) -> Result<YearCounts> {
 fn added(known: &[(Day, i64)], new: &[(CellKey, i64)]) -> DayCounts {
     let mut sum: DayCounts = known.iter().copied().chain(new.iter().map(|(key, n)| (key.day(), *n))).collect();
     sum.sort_by_key(|(day, _)| *day);
-    sum.dedup_by(|next, kept| {
-        let same = next.0 == kept.0;
-        if same {
-            kept.1 += next.1;
-        }
-        same
-    });
-    sum.retain(|(_, n)| *n != 0);
-    sum
+    net(sum)
 }
 
 /// `start`: of the year.

@@ -236,7 +236,7 @@ fn counts_of(kind: CountKind, counts: &[Count]) -> CellCounts {
 }
 
 /// Adds up sorted entries of one key and drops what comes to zero.
-fn net(mut counts: CellCounts) -> CellCounts {
+pub(super) fn net<K: PartialEq>(mut counts: Vec<(K, i64)>) -> Vec<(K, i64)> {
     counts.dedup_by(|next, kept| {
         let same = next.0 == kept.0;
         if same {
